@@ -1,0 +1,110 @@
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The URI that identifies a thing, as a Thing Description demands (TD 1.1, section 5.3.1.1 `id`).
+///
+/// Cheap to clone. Things that the gateway makes have ids `urn:thingway:<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ThingId(Arc<str>);
+
+/// An id that is no URI.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` can't identify a thing: write a URI such as `urn:example:lamp-1`, or a bare name of printable characters without spaces"
+)]
+pub struct InvalidThingId(String);
+
+impl ThingId {
+    const PREFIX: &'static str = "urn:thingway:";
+    /// Longer ids are refused: they are kept in memory and stand in every path.
+    const LONGEST_BYTES: usize = 1024;
+
+    /// The id of a thing that the gateway names itself.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        Self(format!("{}{name}", Self::PREFIX).into())
+    }
+
+    /// Resolves what a caller wrote: a full id, or a bare name (no colon) against `urn:thingway:`.
+    ///
+    /// # Errors
+    /// When it is empty, longer than 1,024 bytes, or holds white space or control characters.
+    pub fn resolve(written: &str) -> Result<Self, InvalidThingId> {
+        let printable = |c: char| !c.is_whitespace() && !c.is_control();
+        if written.is_empty()
+            || written.len() > Self::LONGEST_BYTES
+            || !written.chars().all(printable)
+        {
+            return Err(InvalidThingId(written.chars().take(80).collect()));
+        }
+        Ok(if written.contains(':') { Self(written.into()) } else { Self::from_name(written) })
+    }
+
+    /// The whole URI.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name without `urn:thingway:`; the whole URI for other ids.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.strip_prefix(Self::PREFIX).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for ThingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for ThingId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ThingId {
+    type Error = InvalidThingId;
+
+    fn try_from(written: String) -> Result<Self, Self::Error> {
+        Self::resolve(&written)
+    }
+}
+
+impl From<ThingId> for String {
+    fn from(id: ThingId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_resolves_against_the_gateways_own_urn() {
+        let id = ThingId::resolve("home.lamp").unwrap();
+        assert_eq!(id.as_str(), "urn:thingway:home.lamp");
+        assert_eq!(id.name(), "home.lamp");
+        assert_eq!(id, ThingId::resolve("urn:thingway:home.lamp").unwrap());
+    }
+
+    #[test]
+    fn a_foreign_uri_stays_as_it_is() {
+        let id = ThingId::resolve("urn:dev:ops:32473-1").unwrap();
+        assert_eq!(id.name(), "urn:dev:ops:32473-1");
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_path_is_refused() {
+        for bad in ["", "a b", "a\nb", &"x".repeat(1025)] {
+            assert!(ThingId::resolve(bad).is_err(), "{bad:?}");
+        }
+    }
+}
