@@ -1,0 +1,114 @@
+//! What the gateway is told to do: `thingway.toml`, the environment and the command line, each
+//! winning over the one before.
+//!
+//! The three are put into one tree in which every value knows where it came from (`tree`), the
+//! tree is read section by section into the modules' own types (`sections`), and what only shows
+//! when a value is understood is checked (`check`). All problems are reported in one run.
+
+mod adapters;
+mod check;
+mod entries;
+mod environment;
+mod explain;
+mod fault;
+mod file;
+mod overrides;
+mod problem;
+mod reader;
+mod redact;
+mod schema;
+mod sections;
+mod source;
+mod suggest;
+mod tree;
+
+pub use overrides::Overrides;
+pub use problem::{ConfigError, Excerpt, Origin, Problem};
+pub use schema::json_schema;
+pub use source::{FileChoice, Loaded, Sources};
+pub(crate) use suggest::did_you_mean;
+
+use crate::adapters::AdapterEntry;
+use crate::limits::Limits;
+use crate::log::LogConfig;
+use crate::mapping::RuleConfig;
+use crate::push::webhook::{DeliveryConfig, WebhookConfig};
+use crate::rest::HttpConfig;
+use problem::Problems;
+use sections::{Entry, Sections};
+use tree::Node;
+
+/// The whole configuration. Each section belongs to the module that it configures.
+#[derive(Debug, Clone, Default, utoipa::ToSchema)]
+pub struct Config {
+    /// Where and how the gateway is reached.
+    pub http: HttpConfig,
+    /// The silos that it is connected to.
+    #[schema(value_type = Vec<Object>)]
+    pub adapters: Vec<AdapterEntry>,
+    /// What it can't see from messages by itself.
+    pub rules: Vec<RuleConfig>,
+    /// Webhooks that are there from the start.
+    pub webhooks: Vec<WebhookConfig>,
+    /// How webhooks are delivered.
+    pub delivery: DeliveryConfig,
+    /// How much it takes in.
+    pub limits: Limits,
+    /// How far back a reader may resume.
+    pub log: LogConfig,
+}
+
+/// The sections of the file.
+const SECTIONS: &[&str] = &["http", "adapters", "rules", "webhooks", "delivery", "limits", "log"];
+
+impl Config {
+    /// Reads the file, the environment and the command line.
+    ///
+    /// # Errors
+    /// All that is wrong, not only the first.
+    pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+        let (file, text) = sources.file.read()?;
+        let named = file.iter().map(|path| path.display().to_string()).zip(text.clone()).next();
+        let mut problems = Problems::new(named);
+        let mut tree = file::parse(text.as_deref().unwrap_or_default(), &mut problems);
+        environment::apply(sources.environment.iter().cloned(), &mut tree, &mut problems);
+        sources.overrides.apply(&mut tree);
+        let config = Self::read(&mut tree, &mut problems);
+        problems.into_result()?;
+        Ok(Loaded { config, file })
+    }
+
+    fn read(tree: &mut Node, problems: &mut Problems) -> Self {
+        let mut sections = Sections { tree, problems };
+        sections.refuse_others(SECTIONS);
+        let read = check::Read {
+            http: sections.table("http"),
+            adapters: sections.entries("adapters", adapters::read),
+            rules: sections.list("rules"),
+            webhooks: sections.list("webhooks"),
+            delivery: sections.table("delivery"),
+            limits: sections.table("limits"),
+            log: sections.table("log"),
+        };
+        check::check(&read, tree, problems);
+        read.into()
+    }
+}
+
+impl From<check::Read> for Config {
+    fn from(read: check::Read) -> Self {
+        Self {
+            http: read.http,
+            adapters: values(read.adapters),
+            rules: values(read.rules),
+            webhooks: values(read.webhooks),
+            delivery: read.delivery,
+            limits: read.limits,
+            log: read.log,
+        }
+    }
+}
+
+fn values<T>(entries: Vec<Entry<T>>) -> Vec<T> {
+    entries.into_iter().map(|entry| entry.value).collect()
+}
