@@ -1,1 +1,28 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+//!
+//! # For readers of the code
+//!
+//! Bytes come in through `link` and become packets in `codec`; `session` makes reports of them and
+//! keeps what the protocol owes the broker; `bridge` drives the three as an [`Adapter`]. Commands
+//! go back through `form` and `outbox`. `broker` is the other adapter of this crate: a broker of
+//! our own instead of a connection to one.
+//!
+//! [`Adapter`]: thingway_sdk::Adapter
+
+mod batch;
+mod bridge;
+#[cfg(feature = "embedded-broker")]
+mod broker;
+mod codec;
+pub mod config;
+mod form;
+mod link;
+mod outbox;
+mod session;
+mod tls;
+pub mod topic;
+
+pub use bridge::Bridge;
+#[cfg(feature = "embedded-broker")]
+pub use broker::Broker;
+pub use config::{BridgeConfig, BrokerConfig};

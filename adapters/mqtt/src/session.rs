@@ -1,0 +1,254 @@
+//! What the protocol demands of a client, without sockets, clocks or tasks: bytes to write go into
+//! a buffer, messages into a batch. The session outlives connections, as MQTT's does.
+
+use std::collections::HashSet;
+
+use bytes::BytesMut;
+use thingway_sdk::{Observation, Rejection, Report, Timestamp};
+use tracing::{debug, trace};
+
+use crate::batch::{Acknowledgement, Batch};
+use crate::codec::{ConnAck, Delivery, Encoder, Incoming, PacketId, Reason};
+use crate::config::{BridgeConfig, QoS};
+use crate::outbox::{Outbox, Packet, Terms};
+use crate::topic::TopicFilter;
+
+/// The most QoS 1 and 2 publications under way at one time. Version 3.1.1 has no word for how
+/// many a broker takes, and mosquitto begins to drop them somewhere beyond a thousand.
+const MOST_IN_FLIGHT: u16 = 100;
+
+/// Why the connection can't go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("it refuses the subscription to `{filter}` ({reason}); check its access rules")]
+    Subscription { filter: TopicFilter, reason: Reason },
+    #[error("it answers a subscription with {answers} results instead of {filters}")]
+    SubAck { answers: usize, filters: usize },
+    #[error("another client took over the session; give each its own `client_id`")]
+    TakenOver,
+    #[error("it disconnected: {0}")]
+    Disconnected(String),
+    #[error("it sent {0} at the wrong time")]
+    OutOfPlace(&'static str),
+}
+
+/// What the connection has to do after a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    GoOn,
+    /// Every subscription was granted.
+    Subscribed,
+    Answered,
+}
+
+pub(crate) struct Session {
+    pub(crate) outbox: Outbox,
+    encoder: Encoder,
+    include: Vec<TopicFilter>,
+    exclude: Vec<TopicFilter>,
+    qos: QoS,
+    /// QoS 2 messages that were applied and may come once more until the broker has seen PUBREC.
+    applied: HashSet<PacketId>,
+    terms: Terms,
+    subscribing: Option<PacketId>,
+}
+
+impl Session {
+    pub(crate) fn new(config: &BridgeConfig) -> Self {
+        Self {
+            outbox: Outbox::new(config.max_waiting_commands.get()),
+            encoder: Encoder::new(config.version),
+            include: config.include.clone(),
+            exclude: config.exclude.clone(),
+            qos: config.qos,
+            applied: HashSet::new(),
+            terms: Terms {
+                in_flight: MOST_IN_FLIGHT,
+                maximum_packet: None,
+                maximum_qos: QoS::ExactlyOnce,
+            },
+            subscribing: None,
+        }
+    }
+
+    /// The broker took the connection. It is subscribed anew even where it has kept the session:
+    /// then it sends its retained messages once more, and with them the present state.
+    pub(crate) fn connected(&mut self, ack: &ConnAck, out: &mut BytesMut) {
+        if !ack.session_present {
+            self.applied.clear();
+        }
+        self.terms = Terms {
+            in_flight: ack.receive_maximum.get().min(MOST_IN_FLIGHT),
+            maximum_packet: ack.maximum_packet,
+            maximum_qos: ack.maximum_qos,
+        };
+        for packet in self.outbox.resume(ack.session_present) {
+            self.encode(&packet, out);
+        }
+        let id = self.outbox.free_id();
+        self.subscribing = Some(id);
+        self.encoder.subscribe(id, &self.include, self.qos, out);
+    }
+
+    /// Takes one packet from the broker.
+    pub(crate) fn handle(
+        &mut self,
+        packet: Incoming,
+        received: Timestamp,
+        batch: &mut Batch,
+        out: &mut BytesMut,
+    ) -> Result<Next, Broken> {
+        match packet {
+            Incoming::Publish(delivery) => self.deliver(delivery, received, batch, out),
+            Incoming::PubAck(id, reason) => self.outbox.acknowledged(id, reason),
+            Incoming::PubRec(id, reason) => {
+                if self.outbox.received(id, reason) {
+                    self.encoder.pub_rel(id, out);
+                }
+            }
+            Incoming::PubRel(id) => {
+                self.applied.remove(&id);
+                self.encoder.pub_comp(id, out);
+            }
+            Incoming::PubComp(id) => self.outbox.completed(id),
+            Incoming::SubAck(id, reasons) => return self.subscribed(id, &reasons),
+            Incoming::PingResp => return Ok(Next::Answered),
+            Incoming::ConnAck(_) => return Err(Broken::OutOfPlace("CONNACK")),
+            Incoming::Disconnect(Reason::SESSION_TAKEN_OVER, _) => return Err(Broken::TakenOver),
+            Incoming::Disconnect(reason, text) => {
+                let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
+                return Err(Broken::Disconnected(format!("{reason}{text}")));
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn subscribed(&mut self, id: PacketId, reasons: &[Reason]) -> Result<Next, Broken> {
+        if self.subscribing != Some(id) {
+            return Err(Broken::OutOfPlace("SUBACK"));
+        }
+        if reasons.len() != self.include.len() {
+            let (answers, filters) = (reasons.len(), self.include.len());
+            return Err(Broken::SubAck { answers, filters });
+        }
+        for (filter, &reason) in self.include.iter().zip(reasons) {
+            if reason.is_failure() {
+                return Err(Broken::Subscription { filter: filter.clone(), reason });
+            }
+            if reason.0 < self.qos.level() {
+                debug!(%filter, qos = reason.0, "The broker granted a lower QoS");
+            }
+        }
+        self.subscribing = None;
+        Ok(Next::Subscribed)
+    }
+
+    fn deliver(
+        &mut self,
+        delivery: Delivery,
+        received: Timestamp,
+        batch: &mut Batch,
+        out: &mut BytesMut,
+    ) {
+        let acknowledgement = delivery.id.map(|id| match delivery.qos {
+            QoS::ExactlyOnce => Acknowledgement::PubRec(id),
+            QoS::AtLeastOnce | QoS::AtMostOnce => Acknowledgement::PubAck(id),
+        });
+        match self.report(delivery, received) {
+            Some(report) => batch.push(report, acknowledgement),
+            None => self.acknowledge(acknowledgement, out),
+        }
+    }
+
+    /// `None` for what must not be reported: a QoS 2 message that was reported before, and topics
+    /// that are not wanted.
+    fn report(&self, delivery: Delivery, received: Timestamp) -> Option<Report> {
+        let known = delivery.qos == QoS::ExactlyOnce
+            && delivery.id.is_some_and(|id| self.applied.contains(&id));
+        if known {
+            return None;
+        }
+        let message = match delivery.content {
+            Ok(message) => message,
+            Err(unusable) => {
+                return Some(Report::Rejected(Rejection {
+                    address: unusable.address,
+                    size: unusable.payload_bytes,
+                    reason: unusable.why,
+                    received,
+                }));
+            }
+        };
+        if !self.wants(message.address.as_str()) {
+            trace!(topic = %message.address, "Dropped a message that is not included");
+            return None;
+        }
+        Some(Report::Observed(Observation {
+            address: message.address,
+            payload: message.payload,
+            received,
+            retained: delivery.retained,
+            redelivered: delivery.duplicate,
+        }))
+    }
+
+    /// A kept session may still hold subscriptions of an earlier configuration, so what is not
+    /// included is left out here too.
+    fn wants(&self, topic: &str) -> bool {
+        let matches = |filter: &TopicFilter| filter.matches(topic);
+        self.include.iter().any(matches) && !self.exclude.iter().any(matches)
+    }
+
+    /// The messages of a batch are applied: now, and not before, the broker may forget them.
+    pub(crate) fn applied(&mut self, batch: &Batch, out: &mut BytesMut) {
+        for &acknowledgement in &batch.acknowledgements {
+            self.acknowledge(Some(acknowledgement), out);
+        }
+    }
+
+    /// The messages of a batch are applied, but the connection that brought them is gone: the
+    /// broker will send them again.
+    pub(crate) fn applied_too_late(&mut self, batch: &Batch) {
+        self.applied(batch, &mut BytesMut::new());
+    }
+
+    fn acknowledge(&mut self, acknowledgement: Option<Acknowledgement>, out: &mut BytesMut) {
+        match acknowledgement {
+            None => {}
+            Some(Acknowledgement::PubAck(id)) => self.encoder.pub_ack(id, out),
+            Some(Acknowledgement::PubRec(id)) => {
+                self.applied.insert(id);
+                self.encoder.pub_rec(id, out);
+            }
+        }
+    }
+
+    /// Writes waiting publications, as many as the broker's terms and `room` bytes allow.
+    pub(crate) fn send_waiting(&mut self, room: usize, out: &mut BytesMut) {
+        let full = out.len() + room;
+        while out.len() < full
+            && let Some(packet) = self.outbox.next(&self.terms)
+        {
+            self.encode(&packet, out);
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub(crate) fn ping(&self, out: &mut BytesMut) {
+        self.encoder.ping_req(out);
+    }
+
+    /// Takes leave, so that the broker keeps the session and sends no will.
+    pub(crate) fn disconnect(&self, out: &mut BytesMut) {
+        self.encoder.disconnect(out);
+    }
+
+    fn encode(&self, packet: &Packet, out: &mut BytesMut) {
+        match packet {
+            Packet::PubRel(id) => self.encoder.pub_rel(*id, out),
+            Packet::Publish { publication, id, duplicate } => {
+                self.encoder.publish(publication, *id, *duplicate, out);
+            }
+        }
+    }
+}
