@@ -139,20 +139,20 @@ fn broker_internals() -> Vec<TopicFilter> {
     vec![TopicFilter::from_static("$SYS/#")]
 }
 
-const fn half_a_minute() -> NonZeroU16 {
-    NonZeroU16::new(30).unwrap()
+fn half_a_minute() -> NonZeroU16 {
+    const { NonZeroU16::new(30).unwrap() }
 }
 
 const fn one_day() -> u32 {
     24 * 60 * 60
 }
 
-const fn one_mebibyte() -> NonZeroUsize {
-    NonZeroUsize::new(1024 * 1024).unwrap()
+fn one_mebibyte() -> NonZeroUsize {
+    const { NonZeroUsize::new(1024 * 1024).unwrap() }
 }
 
-const fn a_thousand() -> NonZeroUsize {
-    NonZeroUsize::new(1000).unwrap()
+fn a_thousand() -> NonZeroUsize {
+    const { NonZeroUsize::new(1000).unwrap() }
 }
 
 /// Options that contradict each other, and what to do.

@@ -55,16 +55,16 @@ fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 1883).into()
 }
 
-const fn one_mebibyte() -> NonZeroUsize {
-    NonZeroUsize::new(1024 * 1024).unwrap()
+fn one_mebibyte() -> NonZeroUsize {
+    const { NonZeroUsize::new(1024 * 1024).unwrap() }
 }
 
-const fn ten_thousand() -> NonZeroUsize {
-    NonZeroUsize::new(10_000).unwrap()
+fn ten_thousand() -> NonZeroUsize {
+    const { NonZeroUsize::new(10_000).unwrap() }
 }
 
-const fn hundred_thousand() -> NonZeroUsize {
-    NonZeroUsize::new(100_000).unwrap()
+fn hundred_thousand() -> NonZeroUsize {
+    const { NonZeroUsize::new(100_000).unwrap() }
 }
 
 #[cfg(test)]
