@@ -1,0 +1,28 @@
+//! The gateway from outside: the real binary, real brokers, real sockets.
+//!
+//! One crate, so that it is linked once; each file says in its name what it proves.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+mod support;
+
+mod a_dead_broker_ends_nothing;
+mod a_message_becomes_a_resource;
+mod a_slow_reader_waits_alone;
+mod every_td_is_valid;
+mod garbage_never_becomes_a_value_in_silence;
+mod limits_hold_against_a_flood;
+mod one_websocket_carries_many_things;
+mod other_makers_clients_understand;
+mod problem_documents_everywhere;
+mod representations_and_conditional_requests;
+mod state_records_filter_and_page;
+mod streams_resume_without_a_seam;
+mod the_directory_keeps_wot_discovery;
+mod the_gateway_ends_cleanly_under_load;
+mod webhooks_are_signed_retried_and_isolated;
+mod writes_reach_the_device_and_come_back;

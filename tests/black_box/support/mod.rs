@@ -1,0 +1,24 @@
+//! What the tests stand on: processes, peers and patience.
+
+mod gateway;
+mod http;
+mod metrics;
+mod mosquitto;
+mod mqtt;
+mod outside;
+mod proxy;
+mod receiver;
+mod sse;
+mod wait;
+mod ws;
+
+pub(crate) use gateway::Gateway;
+pub(crate) use http::{Answer, Raw};
+pub(crate) use mosquitto::Mosquitto;
+pub(crate) use mqtt::{Publisher, Subscriber};
+pub(crate) use outside::{npm, schema_of_things};
+pub(crate) use proxy::Proxy;
+pub(crate) use receiver::{Delivery, Receiver, Reply};
+pub(crate) use sse::Sse;
+pub(crate) use wait::{PATIENCE, eventually};
+pub(crate) use ws::Ws;
