@@ -1,0 +1,242 @@
+//! The small templates of a rule: a pattern that matches an address and remembers its levels,
+//! text with those levels filled in, and a payload with a value filled in.
+
+use std::fmt;
+
+use serde::Deserialize;
+use thingway_sdk::Value;
+
+/// An address pattern: `home/{room}/lamp`, `+` for any one level, a last `#` for the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AddressPattern {
+    text: String,
+    levels: Vec<Level>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Level {
+    Exactly(String),
+    Named(String),
+    Any,
+    Rest,
+}
+
+/// The levels that an [`AddressPattern`] named, with what stood there.
+pub(super) type Captures<'a> = Vec<(&'a str, &'a str)>;
+
+/// Text with `{level}` placeholders: `home/{room}/lamp/set`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TextTemplate(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Level(String),
+}
+
+/// A payload with `{value}` (the value as JSON) or `{text}` (the value without quotes) in it; all
+/// other braces stand for themselves, so JSON can be written as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct PayloadTemplate(String);
+
+impl AddressPattern {
+    /// The levels that were named, when the address matches.
+    #[must_use]
+    pub(super) fn captures<'a>(&'a self, address: &'a str) -> Option<Captures<'a>> {
+        let mut captures = Vec::new();
+        let mut found = address.split('/');
+        for level in &self.levels {
+            let here = match level {
+                Level::Rest => return Some(captures),
+                _ => found.next()?,
+            };
+            match level {
+                Level::Exactly(text) if text != here => return None,
+                Level::Named(name) => captures.push((name.as_str(), here)),
+                _ => {}
+            }
+        }
+        found.next().is_none().then_some(captures)
+    }
+
+    /// Whether a placeholder of this name can be filled from a match.
+    #[must_use]
+    pub(super) fn names(&self, placeholder: &str) -> bool {
+        self.levels.iter().any(|level| matches!(level, Level::Named(name) if name == placeholder))
+    }
+}
+
+impl fmt::Display for AddressPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl TryFrom<String> for AddressPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() {
+            return Err("a topic pattern can't be empty; `#` matches every topic".into());
+        }
+        let levels = text.split('/').map(level).collect::<Result<Vec<_>, _>>()?;
+        let rest = levels.iter().position(|level| *level == Level::Rest);
+        if rest.is_some_and(|at| at + 1 != levels.len()) {
+            return Err(format!("in `{text}`, `#` must be the last level"));
+        }
+        Ok(Self { text, levels })
+    }
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Ok(match text {
+        "+" => Level::Any,
+        "#" => Level::Rest,
+        _ => match text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
+            Some(name) if is_identifier(name) => Level::Named(name.to_owned()),
+            None if !text.contains(['{', '}', '+', '#']) => Level::Exactly(text.to_owned()),
+            _ => {
+                return Err(format!(
+                    "`{text}` is no topic level: a placeholder such as `{{room}}`, `+` or `#` stands for a whole level"
+                ));
+            }
+        },
+    })
+}
+
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl TextTemplate {
+    /// The text with its placeholders filled; unknown ones, which a checked rule does not have,
+    /// are left empty.
+    #[must_use]
+    pub(super) fn fill(&self, captures: &Captures<'_>) -> String {
+        let value = |name: &str| captures.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| *v);
+        self.0
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text.as_str(),
+                Piece::Level(name) => value(name),
+            })
+            .collect()
+    }
+
+    /// The placeholders that stand in it.
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Level(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+}
+
+impl TryFrom<String> for TextTemplate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut pieces = Vec::new();
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, behind) =
+                after.split_once('}').ok_or_else(|| format!("in `{text}`, a `{{` is not closed"))?;
+            if !is_identifier(name) {
+                return Err(format!("in `{text}`, `{{{name}}}` names no level of the topic"));
+            }
+            pieces.push(Piece::Text(before.to_owned()));
+            pieces.push(Piece::Level(name.to_owned()));
+            rest = behind;
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        Ok(Self(pieces))
+    }
+}
+
+impl PayloadTemplate {
+    /// The payload for one value.
+    #[must_use]
+    pub fn fill(&self, value: &Value) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.0.len() + 16);
+        let mut rest = self.0.as_str();
+        while let Some(at) = rest.find('{') {
+            out.extend_from_slice(&rest.as_bytes()[..at]);
+            rest = &rest[at..];
+            rest = if let Some(behind) = rest.strip_prefix("{value}") {
+                value.write_json(&mut out);
+                behind
+            } else if let Some(behind) = rest.strip_prefix("{text}") {
+                out.extend_from_slice(&value.to_octets());
+                behind
+            } else {
+                out.push(b'{');
+                &rest[1..]
+            };
+        }
+        out.extend_from_slice(rest.as_bytes());
+        out
+    }
+}
+
+impl Default for PayloadTemplate {
+    fn default() -> Self {
+        Self("{value}".to_owned())
+    }
+}
+
+impl From<String> for PayloadTemplate {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> AddressPattern {
+        AddressPattern::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_pattern_matches_as_mqtt_does_and_remembers_its_levels() {
+        let home = pattern("home/{room}/lamp");
+        assert_eq!(home.captures("home/kitchen/lamp"), Some(vec![("room", "kitchen")]));
+        assert_eq!(home.captures("home/kitchen/lamp/set"), None);
+        assert_eq!(home.captures("home/kitchen"), None);
+        assert_eq!(pattern("a/+/#").captures("a/b/c/d"), Some(vec![]));
+        assert_eq!(pattern("a/#").captures("a"), Some(vec![]));
+        assert_eq!(pattern("#").captures("x/y"), Some(vec![]));
+    }
+
+    #[test]
+    fn a_pattern_that_can_not_match_is_refused() {
+        for bad in ["", "a/#/b", "a/x{room}/b", "a/{}/b", "a/b+"] {
+            assert!(AddressPattern::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn text_is_filled_from_the_levels() {
+        let template = TextTemplate::try_from("cmd/{room}/lamp-{room}/set".to_owned()).unwrap();
+        assert_eq!(template.fill(&vec![("room", "hall")]), "cmd/hall/lamp-hall/set");
+        assert_eq!(template.placeholders().collect::<Vec<_>>(), ["room", "room"]);
+        assert!(TextTemplate::try_from("a/{room".to_owned()).is_err());
+    }
+
+    #[test]
+    fn a_payload_takes_the_value_and_leaves_other_braces_alone() {
+        let fill = |template: &str, json: &str| {
+            let filled = PayloadTemplate(template.into()).fill(&Value::from_json(json).unwrap());
+            String::from_utf8(filled).unwrap()
+        };
+        assert_eq!(fill("{value}", "21.50"), "21.50");
+        assert_eq!(fill(r#"{"setpoint":{value}}"#, "21"), r#"{"setpoint":21}"#);
+        assert_eq!(fill("{text}", "\"ON\""), "ON");
+        assert_eq!(fill("{value}", "\"ON\""), "\"ON\"");
+        assert_eq!(fill("{{value}}", "1"), "{1}");
+    }
+}

@@ -1,0 +1,5 @@
+//! Webhooks: changes posted to somebody's URL.
+
+mod config;
+
+pub use config::{DeliveryConfig, WebhookConfig};
