@@ -1,0 +1,16 @@
+//! From an address and a payload to the properties of a thing, without configuration or by a rule.
+//!
+//! A message is taken apart without any lock ([`Mapper::read`]), then applied in the recorder's
+//! turn ([`Mapper::apply`]). What an address means is worked out once and kept as a route.
+
+mod config;
+mod mapper;
+mod names;
+mod reader;
+mod route;
+mod template;
+
+pub use config::{PropertyRule, RuleConfig, WriteRule};
+pub use mapper::{Applied, Mapper, Outcome};
+pub use names::Names;
+pub use reader::Message;
