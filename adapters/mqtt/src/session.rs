@@ -13,9 +13,12 @@ use crate::config::{BridgeConfig, QoS};
 use crate::outbox::{Outbox, Packet, Terms};
 use crate::topic::TopicFilter;
 
-/// The most QoS 1 and 2 publications under way at one time. Version 3.1.1 has no word for how
-/// many a broker takes, and mosquitto begins to drop them somewhere beyond a thousand.
+/// The most QoS 1 and 2 publications under way at one time, whatever the broker takes.
 const MOST_IN_FLIGHT: u16 = 100;
+
+/// The same where the broker does not tell. mosquitto takes 20 unless told otherwise; of what is
+/// beyond that it throws QoS 2 away, and has no means to say so in version 3.1.1.
+const UNTOLD_IN_FLIGHT: u16 = 16;
 
 /// Why the connection can't go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +66,7 @@ impl Session {
             qos: config.qos,
             applied: HashSet::new(),
             terms: Terms {
-                in_flight: MOST_IN_FLIGHT,
+                in_flight: UNTOLD_IN_FLIGHT,
                 maximum_packet: None,
                 maximum_qos: QoS::ExactlyOnce,
             },
@@ -78,7 +81,9 @@ impl Session {
             self.applied.clear();
         }
         self.terms = Terms {
-            in_flight: ack.receive_maximum.get().min(MOST_IN_FLIGHT),
+            in_flight: ack
+                .receive_maximum
+                .map_or(UNTOLD_IN_FLIGHT, |told| told.get().min(MOST_IN_FLIGHT)),
             maximum_packet: ack.maximum_packet,
             maximum_qos: ack.maximum_qos,
         };

@@ -114,10 +114,7 @@ impl Decoder {
             session_present: flags & 1 == 1,
             reason,
             text: properties.reason_string,
-            receive_maximum: properties
-                .receive_maximum
-                .and_then(NonZeroU16::new)
-                .unwrap_or(NonZeroU16::MAX),
+            receive_maximum: self.receive_maximum(properties.receive_maximum),
             maximum_packet: properties.maximum_packet,
             maximum_qos: properties
                 .maximum_qos
@@ -125,6 +122,14 @@ impl Decoder {
                 .unwrap_or(QoS::ExactlyOnce),
             keep_alive: properties.server_keep_alive,
         })
+    }
+
+    /// Version 5 tells it by leaving it out, too (MQTT 5, section 3.2.2.3.3).
+    fn receive_maximum(&self, property: Option<u16>) -> Option<NonZeroU16> {
+        match self.version {
+            Version::V3_1_1 => None,
+            Version::V5 => property.map_or(Some(NonZeroU16::MAX), NonZeroU16::new),
+        }
     }
 
     fn publish(&self, header: &FixedHeader, mut body: Reader) -> Result<Delivery, Malformed> {
@@ -158,12 +163,11 @@ impl Decoder {
         let topic_bytes = usize::from(u16::from_be_bytes([topic_bytes[0], topic_bytes[1]]));
         let id_bytes = if header.qos()? == QoS::AtMostOnce { 0 } else { 2 };
         let front_bytes = 2 + topic_bytes + id_bytes;
-        let Some(payload_bytes) = header.remaining.checked_sub(front_bytes) else {
-            return Err(Malformed::Short);
-        };
-        if bytes.len() < header.length + front_bytes {
+        let Some(property_bytes) = self.property_bytes(bytes, header.length + front_bytes)? else {
             return Ok(None);
-        }
+        };
+        let bytes_left = header.remaining.checked_sub(front_bytes).ok_or(Malformed::Short)?;
+        let payload_bytes = bytes_left.checked_sub(property_bytes).ok_or(Malformed::Short)?;
         bytes.advance(header.length);
         let mut front = Reader::new(bytes.split_to(front_bytes).freeze());
         let topic = front.prefixed()?;
@@ -178,7 +182,17 @@ impl Decoder {
                 self.max_packet_bytes
             ),
         });
-        Ok(self.pass_over(Oversized { delivery, bytes_left: payload_bytes }, bytes))
+        Ok(self.pass_over(Oversized { delivery, bytes_left }, bytes))
+    }
+
+    /// How many bytes the properties that begin at `start` take, with their length; `None` when
+    /// more bytes are needed to know.
+    fn property_bytes(&self, bytes: &[u8], start: usize) -> Result<Option<usize>, Malformed> {
+        let Some(rest) = bytes.get(start..) else { return Ok(None) };
+        match self.version {
+            Version::V3_1_1 => Ok(Some(0)),
+            Version::V5 => Ok(varint(rest)?.map(|(length, digits)| digits + length as usize)),
+        }
     }
 
     /// Hands the delivery out when its last byte is here: an acknowledgement that overtakes its

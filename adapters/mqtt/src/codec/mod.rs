@@ -44,8 +44,8 @@ pub(crate) struct ConnAck {
     pub(crate) reason: Reason,
     /// The broker's own words.
     pub(crate) text: Option<SmolStr>,
-    /// How many of our QoS 1 and 2 messages may be under way at one time.
-    pub(crate) receive_maximum: NonZeroU16,
+    /// How many of our QoS 1 and 2 messages may be under way at one time, where it is told.
+    pub(crate) receive_maximum: Option<NonZeroU16>,
     /// The largest packet that the broker takes, in bytes.
     pub(crate) maximum_packet: Option<u32>,
     /// The highest QoS that the broker takes.

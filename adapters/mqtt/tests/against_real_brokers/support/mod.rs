@@ -7,12 +7,14 @@ mod network;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thingway_mqtt::config::{BridgeConfig, QoS, Version};
 use thingway_mqtt::{Bridge, topic::TopicFilter};
-use thingway_sdk::conformance::{Recorder, Supervised};
+use thingway_sdk::conformance::{PATIENCE, Recorder, Supervised};
 use thingway_sdk::{Adapter, Form, Operation, Value};
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 
 pub(crate) use mosquitto::{Mosquitto, publish_to, subscribe_at};
 pub(crate) use network::Network;
@@ -43,6 +45,16 @@ pub(crate) async fn connected(adapter: Arc<dyn Adapter>) -> (Supervised, Arc<Rec
     let supervised = Supervised::start(adapter, &recorder);
     recorder.until("the connection", |seen| seen.connected > 0).await;
     (supervised, recorder)
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, waiting).await.is_ok(), "did not come: {what}");
 }
 
 /// A form that publishes to `topic`.
