@@ -3,16 +3,16 @@
 //! To add one, write its crate against `thingway-sdk`, then add a row to [`protocols!`] below and
 //! the function that its last column names.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use thingway_mqtt::config::InvalidBridge;
 use thingway_mqtt::{Bridge, BridgeConfig};
 #[cfg(feature = "embedded-broker")]
 use thingway_mqtt::{Broker, BrokerConfig};
-use thingway_sdk::Adapter;
+use thingway_sdk::{Adapter, AdapterError};
 use utoipa::ToSchema;
 
 /// `[[adapters]]`: one silo that the gateway is connected to.
@@ -32,12 +32,23 @@ pub struct Built {
     pub listens: Option<SocketAddr>,
 }
 
+/// Why an adapter can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Options contradict each other; a configuration that was loaded has none of that.
+    #[error(transparent)]
+    Bridge(#[from] InvalidBridge),
+    /// The port is taken, or the address is not this machine's.
+    #[error("{0} (--mqtt-listen)")]
+    Listen(AdapterError),
+}
+
 impl AdapterEntry {
     /// Makes the adapter; a server takes its port here, so that a taken one is known at once.
     ///
     /// # Errors
-    /// When the port can't be had.
-    pub async fn build(&self) -> io::Result<Built> {
+    /// When the port can't be had, or options contradict each other.
+    pub async fn build(&self) -> Result<Built, BuildError> {
         self.protocol.build(&self.name).await
     }
 }
@@ -46,6 +57,7 @@ macro_rules! protocols {
     ($($(#[$attribute:meta])* $name:literal => $variant:ident($config:ty) by $build:path;)*) => {
         /// What can be set for an adapter, by protocol.
         #[derive(Debug, Clone)]
+        #[allow(clippy::large_enum_variant, reason = "there is a handful of them, made once")]
         pub enum ProtocolConfig {
             $($(#[$attribute])* #[doc = concat!("`protocol = \"", $name, "\"`")] $variant($config),)*
         }
@@ -76,7 +88,7 @@ macro_rules! protocols {
                 vec![$($(#[$attribute])* ProtocolSchema::of::<$config>($name),)*]
             }
 
-            async fn build(&self, name: &str) -> io::Result<Built> {
+            async fn build(&self, name: &str) -> Result<Built, BuildError> {
                 match self { $($(#[$attribute])* Self::$variant(config) => $build(name, config).await,)* }
             }
         }
@@ -90,14 +102,26 @@ protocols! {
     "mqtt-broker" => MqttBroker(BrokerConfig) by broker;
 }
 
-async fn bridge(name: &str, config: &BridgeConfig) -> io::Result<Built> {
-    Ok(Built { adapter: Arc::new(Bridge::new(name, config.clone())), listens: None })
+impl ProtocolConfig {
+    /// Where it connects to, without credentials; none when devices connect to it instead.
+    #[must_use]
+    pub fn remote(&self) -> Option<String> {
+        match self {
+            Self::Mqtt(bridge) => Some(bridge.url.to_string()),
+            #[cfg(feature = "embedded-broker")]
+            Self::MqttBroker(_) => None,
+        }
+    }
+}
+
+async fn bridge(name: &str, config: &BridgeConfig) -> Result<Built, BuildError> {
+    Ok(Built { adapter: Arc::new(Bridge::new(name, config.clone())?), listens: None })
 }
 
 #[cfg(feature = "embedded-broker")]
-async fn broker(name: &str, config: &BrokerConfig) -> io::Result<Built> {
+async fn broker(name: &str, config: &BrokerConfig) -> Result<Built, BuildError> {
     let broker = Broker::new(name, config.clone());
-    let listens = Some(broker.bind().await?);
+    let listens = Some(broker.bind().await.map_err(BuildError::Listen)?);
     Ok(Built { adapter: Arc::new(broker), listens })
 }
 

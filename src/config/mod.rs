@@ -26,7 +26,7 @@ pub use overrides::Overrides;
 pub use problem::{ConfigError, Excerpt, Origin, Problem};
 pub use schema::json_schema;
 pub use source::{FileChoice, Loaded, Sources};
-pub(crate) use suggest::did_you_mean;
+pub(crate) use suggest::{closest, did_you_mean};
 
 use crate::adapters::AdapterEntry;
 use crate::limits::Limits;
@@ -67,10 +67,11 @@ impl Config {
     /// # Errors
     /// All that is wrong, not only the first.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-        let (file, text) = sources.file.read()?;
-        let named = file.iter().map(|path| path.display().to_string()).zip(text.clone()).next();
-        let mut problems = Problems::new(named);
-        let mut tree = file::parse(text.as_deref().unwrap_or_default(), &mut problems);
+        let (file, text) = sources.file.read()?.unzip();
+        let text = text.unwrap_or_default();
+        let name = file.as_deref().map(|path| path.display().to_string());
+        let mut problems = Problems::new(name.map(|name| (name, text.clone())));
+        let mut tree = file::parse(&text, &mut problems);
         environment::apply(sources.environment.iter().cloned(), &mut tree, &mut problems);
         sources.overrides.apply(&mut tree);
         let config = Self::read(&mut tree, &mut problems);

@@ -24,6 +24,13 @@ pub enum FileChoice {
     Named(PathBuf),
     /// This one, if it is there.
     IfPresent(PathBuf),
+    /// No file, but this text under this name.
+    BuiltIn {
+        /// The name in reports.
+        name: &'static str,
+        /// What would be in the file.
+        text: &'static str,
+    },
 }
 
 /// What was read.
@@ -46,19 +53,17 @@ impl FileChoice {
     }
 
     /// The path that was read, and the text there.
-    pub(super) fn read(&self) -> Result<(Option<PathBuf>, Option<String>), ConfigError> {
-        let (Self::Named(path) | Self::IfPresent(path)) = self;
+    pub(super) fn read(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
+        let (path, must_exist) = match self {
+            Self::Named(path) => (path, true),
+            Self::IfPresent(path) => (path, false),
+            Self::BuiltIn { name, text } => return Ok(Some((name.into(), (*text).to_owned()))),
+        };
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok((Some(path.clone()), Some(text))),
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.must_exist() => {
-                Ok((None, None))
-            }
+            Ok(text) => Ok(Some((path.clone(), text))),
+            Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => Ok(None),
             Err(error) => Err(unreadable(path, &error)),
         }
-    }
-
-    fn must_exist(&self) -> bool {
-        matches!(self, Self::Named(_))
     }
 }
 

@@ -161,7 +161,10 @@ impl Node {
             self.put(&[key.into()], Self::new(item.place.clone(), Value::List(Vec::new())))?;
         }
         match &mut self.child_mut(&key.into())?.value {
-            Value::List(items) => Some(items.push(item)),
+            Value::List(items) => {
+                items.push(item);
+                Some(())
+            }
             _ => None,
         }
     }

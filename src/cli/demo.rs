@@ -1,0 +1,82 @@
+//! `thingway demo`: a gateway, a broker and simulated devices in one process, nothing on disk.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use thingway_sim::{Fleet, Options};
+
+use super::banner::{Banner, Steps};
+use super::failure::{Exit, Failure};
+use super::output::Output;
+use super::serve::{LogArgs, serve};
+use crate::config::{Config, FileChoice, Loaded, Overrides, Sources};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// What the devices of the demo do not say of themselves; an example to copy from, too.
+const RULES: &str = include_str!("demo.toml");
+
+const HTTP_PORT: u16 = 8080;
+const MQTT_PORT: u16 = 1883;
+
+pub(super) async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
+    args.log.start()?;
+    let (http, mqtt) = (free_port(HTTP_PORT)?, free_port(MQTT_PORT)?);
+    let config = config(http, mqtt)?;
+    let mut fleet = None;
+    let served = serve(config, async |gateway| {
+        let addresses = gateway.addresses();
+        let broker = addresses.brokers.first().map(|(_, address)| *address);
+        fleet = broker.map(|broker| Fleet::start(broker, Options::default()));
+        Banner::new(addresses, Vec::new(), None)
+            .with_moved([(HTTP_PORT, http), (MQTT_PORT, mqtt)])
+            .show(Steps::Demo, output)
+    })
+    .await;
+    if let Some(fleet) = fleet {
+        fleet.stop().await;
+    }
+    served
+}
+
+fn config(http: SocketAddr, mqtt: SocketAddr) -> Result<Config, Failure> {
+    let sources = Sources {
+        file: FileChoice::BuiltIn { name: "demo.toml", text: RULES },
+        // The demo is the same everywhere, whatever this machine's own gateway is told to do.
+        environment: Vec::new(),
+        overrides: Overrides { http: Some(http), mqtt_listen: Some(mqtt), ..Overrides::default() },
+    };
+    let Loaded { config, .. } = Config::load(&sources)?;
+    Ok(config)
+}
+
+/// The usual port, or else the next one that nobody listens on.
+fn free_port(usual: u16) -> Result<SocketAddr, Failure> {
+    (usual..usual.saturating_add(100))
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .find(|candidate| TcpListener::bind(candidate).is_ok())
+        .ok_or_else(|| Failure::new(Exit::Failed, format!("no port from {usual} on is free")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_the_demo_are_in_order() {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let config = config(loopback(1), loopback(2)).unwrap();
+        assert_eq!(config.adapters.len(), 1);
+        assert!(config.rules.len() >= 3);
+    }
+
+    #[test]
+    fn a_taken_port_is_passed_over() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert_ne!(free_port(port).unwrap().port(), port);
+    }
+}
