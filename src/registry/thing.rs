@@ -1,0 +1,238 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
+use thingway_sdk::model::Kinds;
+use thingway_sdk::{ThingId, Timestamp};
+
+use super::{Desired, DesiredStatus};
+use crate::log::{Lane, Property, Seq, State};
+use crate::mapping::RuleConfig;
+
+/// One thing: its lane in the log and, behind a lock that is never held across an await, its
+/// properties and what is said of it.
+pub struct Thing {
+    lane: Arc<Lane>,
+    deleted: AtomicBool,
+    body: RwLock<Body>,
+}
+
+#[derive(Clone)]
+struct Body {
+    slots: Vec<Slot>,
+    events: Vec<EventSource>,
+    rule: Option<Arc<RuleConfig>>,
+    description: Option<Arc<Map<String, Json>>>,
+    created: Timestamp,
+    modified: Timestamp,
+    revision: Seq,
+}
+
+/// One property with its present state.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// What stays the same.
+    pub property: Arc<Property>,
+    /// The types it was seen with.
+    pub kinds: Kinds,
+    /// Its newest state.
+    pub state: State,
+    /// The sequence number of that state: its entity tag.
+    pub revision: Seq,
+    /// What was asked of it last.
+    pub desired: Option<Box<Desired>>,
+}
+
+/// One event that a thing emits.
+#[derive(Debug, Clone)]
+pub struct EventSource {
+    /// Its name.
+    pub name: SmolStr,
+    /// The types its data was seen with.
+    pub kinds: Kinds,
+}
+
+/// A thing as it was at one moment.
+pub struct ThingView {
+    /// Its id.
+    pub id: ThingId,
+    /// Its properties, in the order in which they were first seen.
+    pub slots: Vec<Slot>,
+    /// Its events.
+    pub events: Vec<EventSource>,
+    /// What a rule says of it.
+    pub rule: Option<Arc<RuleConfig>>,
+    /// What was registered for it over the directory.
+    pub description: Option<Arc<Map<String, Json>>>,
+    /// When it was first seen.
+    pub created: Timestamp,
+    /// When its description last changed.
+    pub modified: Timestamp,
+}
+
+impl Thing {
+    pub(crate) fn new(id: ThingId, rule: Option<Arc<RuleConfig>>, now: Timestamp) -> Arc<Self> {
+        let body = Body {
+            slots: Vec::new(),
+            events: Vec::new(),
+            rule,
+            description: None,
+            created: now,
+            modified: now,
+            revision: Seq::default(),
+        };
+        let lane = Lane::new(id);
+        Arc::new(Self { lane, deleted: AtomicBool::new(false), body: RwLock::new(body) })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &ThingId {
+        self.lane.id()
+    }
+
+    /// Its part of the log.
+    #[must_use]
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// Whether it was removed: who still holds it must look it up anew.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
+    /// The whole thing as it is now.
+    #[must_use]
+    pub fn view(&self) -> ThingView {
+        let body = self.body.read().clone();
+        ThingView {
+            id: self.id().clone(),
+            slots: body.slots,
+            events: body.events,
+            rule: body.rule,
+            description: body.description,
+            created: body.created,
+            modified: body.modified,
+        }
+    }
+
+    /// The sequence number of the last change of its description: that one's entity tag.
+    #[must_use]
+    pub fn revision(&self) -> Seq {
+        self.body.read().revision
+    }
+
+    /// One property with its state, by name.
+    #[must_use]
+    pub fn slot(&self, name: &str) -> Option<Slot> {
+        self.body.read().slots.iter().find(|slot| slot.property.name == name).cloned()
+    }
+
+    /// One property with its state, by its place.
+    #[must_use]
+    pub fn slot_at(&self, index: usize) -> Option<Slot> {
+        self.body.read().slots.get(index).cloned()
+    }
+
+    /// Looks at every property without copying them; `look` must be short.
+    pub fn each_slot(&self, look: impl FnMut(&Slot)) {
+        self.body.read().slots.iter().for_each(look);
+    }
+
+    /// How many properties it has.
+    #[must_use]
+    pub fn property_count(&self) -> usize {
+        self.body.read().slots.len()
+    }
+
+    /// Whether a device reports it; otherwise it is known by its registration alone.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        let body = self.body.read();
+        !body.slots.is_empty() || !body.events.is_empty()
+    }
+
+    /// One event that it emits, by name.
+    #[must_use]
+    pub fn event(&self, name: &str) -> Option<EventSource> {
+        self.body.read().events.iter().find(|event| event.name == name).cloned()
+    }
+
+    /// What was registered for it over the directory.
+    #[must_use]
+    pub fn description(&self) -> Option<Arc<Map<String, Json>>> {
+        self.body.read().description.clone()
+    }
+
+    /// Notes what is asked of a property; its reported state stays as it is.
+    pub fn set_desired(&self, index: usize, desired: Desired) {
+        if let Some(slot) = self.body.write().slots.get_mut(index) {
+            slot.desired = Some(Box::new(desired));
+        }
+    }
+
+    /// Notes how far what was asked got, unless something newer was asked since.
+    pub fn settle_desired(&self, index: usize, command: &str, status: DesiredStatus) {
+        let mut body = self.body.write();
+        let desired = body.slots.get_mut(index).and_then(|slot| slot.desired.as_deref_mut());
+        if let Some(desired) = desired.filter(|desired| desired.command == command) {
+            desired.status = status;
+        }
+    }
+}
+
+/// The fold: only the recorder calls these, under its own lock, right after the log has taken the
+/// change.
+impl Thing {
+    pub(crate) fn fold(&self, index: usize, state: State, revision: Seq) {
+        if let Some(slot) = self.body.write().slots.get_mut(index) {
+            slot.state = state;
+            slot.revision = revision;
+        }
+    }
+
+    pub(crate) fn add_slot(&self, slot: Slot) {
+        self.body.write().slots.push(slot);
+    }
+
+    /// True when the types became wider.
+    pub(crate) fn widen(&self, index: usize, kinds: Kinds) -> bool {
+        let mut body = self.body.write();
+        let Some(slot) = body.slots.get_mut(index) else { return false };
+        let widened = slot.kinds.widened(kinds);
+        std::mem::replace(&mut slot.kinds, widened) != widened
+    }
+
+    /// True when the event, or a type of its data, is new.
+    pub(crate) fn add_event(&self, name: &SmolStr, kinds: Kinds) -> bool {
+        let mut body = self.body.write();
+        match body.events.iter_mut().find(|event| event.name == *name) {
+            Some(event) => {
+                let widened = event.kinds.widened(kinds);
+                std::mem::replace(&mut event.kinds, widened) != widened
+            }
+            None => {
+                body.events.push(EventSource { name: name.clone(), kinds });
+                true
+            }
+        }
+    }
+
+    pub(crate) fn describe(&self, description: Map<String, Json>) {
+        self.body.write().description = Some(Arc::new(description));
+    }
+
+    pub(crate) fn touch(&self, revision: Seq, now: Timestamp) {
+        let mut body = self.body.write();
+        body.modified = now;
+        body.revision = revision;
+    }
+
+    pub(crate) fn mark_deleted(&self) {
+        self.deleted.store(true, Ordering::Release);
+    }
+}
