@@ -1,0 +1,39 @@
+//! How many streams are open, and their end.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// Hands out places for streams.
+pub struct Streams {
+    places: Arc<Semaphore>,
+    most: usize,
+    closing: CancellationToken,
+}
+
+impl Streams {
+    /// At most `most` streams, all of which end when `closing` is cancelled.
+    #[must_use]
+    pub fn new(most: usize, closing: CancellationToken) -> Self {
+        Self { places: Arc::new(Semaphore::new(most)), most, closing }
+    }
+
+    /// A place for one more stream, kept for as long as the stream lives; none when all are taken.
+    #[must_use]
+    pub fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.most - self.places.available_permits()
+    }
+
+    /// Cancelled when streams have to end.
+    #[must_use]
+    pub fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+}
