@@ -173,28 +173,29 @@ impl Session {
         if known {
             return None;
         }
-        let message = match delivery.content {
-            Ok(message) => message,
-            Err(unusable) => {
-                return Some(Report::Rejected(Rejection {
-                    address: unusable.address,
-                    size: unusable.payload_bytes,
-                    reason: unusable.why,
-                    received,
-                }));
-            }
+        let topic = match &delivery.content {
+            Ok(message) => &message.address,
+            Err(unusable) => &unusable.address,
         };
-        if !self.wants(message.address.as_str()) {
-            trace!(topic = %message.address, "Dropped a message that is not included");
+        if !self.wants(topic.as_str()) {
+            trace!(%topic, "Dropped a message that is not included");
             return None;
         }
-        Some(Report::Observed(Observation {
-            address: message.address,
-            payload: message.payload,
-            received,
-            retained: delivery.retained,
-            redelivered: delivery.duplicate,
-        }))
+        Some(match delivery.content {
+            Ok(message) => Report::Observed(Observation {
+                address: message.address,
+                payload: message.payload,
+                received,
+                retained: delivery.retained,
+                redelivered: delivery.duplicate,
+            }),
+            Err(unusable) => Report::Rejected(Rejection {
+                address: unusable.address,
+                size: unusable.payload_bytes,
+                reason: unusable.why,
+                received,
+            }),
+        })
     }
 
     /// A kept session may still hold subscriptions of an earlier configuration, so what is not
@@ -254,6 +255,171 @@ impl Session {
             Packet::Publish { publication, id, duplicate } => {
                 self.encoder.publish(publication, *id, *duplicate, out);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thingway_sdk::Payload;
+
+    use super::*;
+    use crate::codec::{Message, Unusable};
+
+    struct Side {
+        session: Session,
+        batch: Batch,
+        out: BytesMut,
+    }
+
+    fn side(change: impl FnOnce(&mut BridgeConfig)) -> Side {
+        let mut config = BridgeConfig::new("mqtt://broker".parse().unwrap());
+        change(&mut config);
+        Side { session: Session::new(&config), batch: Batch::default(), out: BytesMut::new() }
+    }
+
+    impl Side {
+        fn handle(&mut self, packet: Incoming) -> Result<Next, Broken> {
+            self.session.handle(packet, Timestamp::now(), &mut self.batch, &mut self.out)
+        }
+
+        fn deliver(&mut self, topic: &str, qos: QoS, number: u16) {
+            self.handle(publish(topic, qos, number)).unwrap();
+        }
+
+        /// What was written since the last look.
+        fn written(&mut self) -> Vec<u8> {
+            self.out.split().to_vec()
+        }
+
+        fn apply(&mut self) {
+            self.session.applied(&self.batch, &mut self.out);
+            self.batch.clear();
+        }
+    }
+
+    fn ack(session_present: bool) -> ConnAck {
+        ConnAck {
+            session_present,
+            reason: Reason::SUCCESS,
+            text: None,
+            receive_maximum: None,
+            maximum_packet: None,
+            maximum_qos: QoS::ExactlyOnce,
+            keep_alive: None,
+        }
+    }
+
+    fn id(number: u16) -> PacketId {
+        PacketId::new(number).unwrap()
+    }
+
+    fn publish(topic: &str, qos: QoS, number: u16) -> Incoming {
+        Incoming::Publish(Delivery {
+            id: PacketId::new(number),
+            qos,
+            duplicate: false,
+            retained: false,
+            content: Ok(Message { address: topic.into(), payload: Payload::default() }),
+        })
+    }
+
+    const PUBACK_7: [u8; 4] = [0x40, 2, 0, 7];
+    const PUBREC_7: [u8; 4] = [0x50, 2, 0, 7];
+    const PUBCOMP_7: [u8; 4] = [0x70, 2, 0, 7];
+
+    #[test]
+    fn a_message_is_acknowledged_when_it_is_applied() {
+        for (qos, expected) in [(QoS::AtLeastOnce, PUBACK_7), (QoS::ExactlyOnce, PUBREC_7)] {
+            let mut side = side(|_| {});
+            side.deliver("meter", qos, 7);
+            assert_eq!(side.batch.reports.len(), 1);
+            assert!(side.written().is_empty(), "not before");
+            side.apply();
+            assert_eq!(side.written(), expected);
+        }
+    }
+
+    #[test]
+    fn at_qos_2_it_is_reported_once_until_the_exchange_is_over() {
+        let mut side = side(|_| {});
+        side.deliver("meter", QoS::ExactlyOnce, 7);
+        // The connection breaks before PUBREC is written; the broker sends the message again.
+        side.session.applied_too_late(&side.batch);
+        side.batch.clear();
+        side.session.connected(&ack(true), &mut BytesMut::new());
+        side.deliver("meter", QoS::ExactlyOnce, 7);
+        assert!(side.batch.is_empty());
+        assert_eq!(side.written(), PUBREC_7);
+        side.handle(Incoming::PubRel(id(7))).unwrap();
+        assert_eq!(side.written(), PUBCOMP_7);
+        side.deliver("meter", QoS::ExactlyOnce, 7);
+        assert_eq!(side.batch.reports.len(), 1, "the identifier now names another message");
+    }
+
+    #[test]
+    fn a_lost_session_ends_all_exchanges() {
+        let mut side = side(|_| {});
+        side.deliver("meter", QoS::ExactlyOnce, 7);
+        side.apply();
+        side.session.connected(&ack(false), &mut BytesMut::new());
+        side.deliver("meter", QoS::ExactlyOnce, 7);
+        assert_eq!(side.batch.reports.len(), 1);
+    }
+
+    #[test]
+    fn the_end_of_an_exchange_that_is_not_known_is_answered() {
+        let mut side = side(|_| {});
+        side.handle(Incoming::PubRel(id(7))).unwrap();
+        assert_eq!(side.written(), PUBCOMP_7);
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_acknowledged_at_once() {
+        let mut side = side(|config| {
+            config.include = vec![TopicFilter::from_static("lamp/#")];
+            config.exclude = vec![TopicFilter::from_static("+/debug")];
+        });
+        for topic in ["meter", "lamp/debug"] {
+            side.deliver(topic, QoS::AtLeastOnce, 7);
+            assert!(side.batch.is_empty(), "{topic}");
+            assert_eq!(side.written(), PUBACK_7, "{topic}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_used_is_rejected_and_acknowledged() {
+        let mut side = side(|_| {});
+        let why = "too large".to_owned();
+        let content = Err(Unusable { address: "camera".into(), payload_bytes: 9, why });
+        let delivery = Delivery {
+            id: Some(id(7)),
+            qos: QoS::AtLeastOnce,
+            duplicate: true,
+            retained: false,
+            content,
+        };
+        side.handle(Incoming::Publish(delivery)).unwrap();
+        let [Report::Rejected(rejection)] = &side.batch.reports[..] else { panic!("no rejection") };
+        assert_eq!((rejection.size, rejection.reason.as_str()), (9, "too large"));
+        side.apply();
+        assert_eq!(side.written(), PUBACK_7);
+    }
+
+    #[test]
+    fn each_connection_subscribes_and_every_filter_must_be_granted() {
+        for session_present in [false, true] {
+            let mut side = side(|config| {
+                config.include = ["a", "b"].map(TopicFilter::from_static).to_vec();
+            });
+            side.session.connected(&ack(session_present), &mut side.out);
+            assert_eq!(side.written(), b"\x82\x0a\0\x01\0\x01a\x01\0\x01b\x01");
+            let granted = Incoming::SubAck(id(1), vec![Reason(1), Reason(0)]);
+            assert_eq!(side.handle(granted), Ok(Next::Subscribed), "a lower QoS is enough");
+            side.session.connected(&ack(session_present), &mut side.out);
+            let refused = Incoming::SubAck(id(2), vec![Reason(1), Reason(0x80)]);
+            let error = side.handle(refused).unwrap_err().to_string();
+            assert!(error.contains("`b`"), "{error}");
         }
     }
 }

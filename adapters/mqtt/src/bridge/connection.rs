@@ -37,7 +37,7 @@ pub(crate) enum Lost {
         has the client id `{client_id}`"
     )]
     Closed { client_id: String },
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke: {0}; check the network in between and the broker's log")]
     Io(io::Error),
     #[error("it sent {0}, so nothing that follows can be understood")]
     Malformed(#[from] Malformed),

@@ -160,12 +160,6 @@ impl Hook {
         self.execute(will).await;
     }
 
-    async fn publishing(&self, device: Arc<str>) -> bool {
-        let will = self.wills().publishing(&device);
-        self.execute(will).await;
-        true
-    }
-
     async fn execute(&self, will: Option<Will>) {
         let Some(will) = will else { return };
         if self.closing.load(Ordering::Relaxed) {
@@ -228,7 +222,11 @@ impl AuthProvider for Hook {
         _user: Option<&'a str>,
         _topic: &'a str,
     ) -> BoxFuture<'a, bool> {
-        Box::pin(self.publishing(device.into()))
+        let will = self.wills().publishing(device);
+        Box::pin(async {
+            self.execute(will).await;
+            true
+        })
     }
 
     fn authorize_subscribe<'a>(

@@ -5,7 +5,8 @@ use crate::config::{QoS, Version};
 use crate::form::Publication;
 use crate::topic::TopicFilter;
 
-/// Acknowledges more messages than this at one time, should the broker send so many.
+/// How many QoS 1 and 2 messages a broker may send ahead of our acknowledgements (version 5): as
+/// many as one batch holds.
 const RECEIVE_MAXIMUM: u16 = 4096;
 
 /// Writes packets behind each other into a buffer.

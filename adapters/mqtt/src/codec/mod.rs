@@ -6,6 +6,8 @@ mod encode;
 mod property;
 mod reader;
 mod reason;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZeroU16;
 
