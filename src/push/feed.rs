@@ -11,6 +11,9 @@ use crate::registry::{Registry, Slot, Thing};
 
 /// Changes of the whole log that are looked at in one go.
 const PAGE: usize = 1024;
+/// Changes of things are handed over in pages of about this many bytes: that much a reader holds
+/// while it waits for its peer, however far behind it is.
+pub const PAGE_BYTES: usize = 64 * 1024;
 /// A live reader of one thing that is this many changes behind gets the newest states instead.
 const LANE_LAG: usize = 4096;
 /// The same for a live reader of the whole log.
@@ -95,17 +98,29 @@ impl Feed {
         Self { log, registry, scope, position, live_after: head, wake, listening }
     }
 
+    /// A second feed over the same log, which begins after `position`.
+    #[must_use]
+    pub fn beside(&self, scope: Scope, position: Seq) -> Self {
+        Self::new(self.log.clone(), self.registry.clone(), scope, Some(position))
+    }
+
     /// Where it is.
     #[must_use]
     pub fn position(&self) -> Seq {
         self.position
     }
 
-    /// Follows one more thing, from the present position on.
+    /// Follows one more thing: from the present position on, or from the log's head when nothing
+    /// waits to be read, so that a long quiet feed does not go through the newcomer's past.
     pub fn follow(&mut self, thing: &Arc<Thing>) {
         if let Scope::Things(things) = &mut self.scope
             && !things.iter().any(|known| Arc::ptr_eq(known, thing))
         {
+            // First the head, then the lanes: what comes in between is in a lane already.
+            let head = self.log.head();
+            if things.iter().all(|known| known.lane().newest() <= self.position) {
+                self.position = self.position.max(head);
+            }
             things.push(thing.clone());
             self.listening.push(thing.lane().listen(self.wake.clone()));
         }
@@ -180,7 +195,7 @@ impl Feed {
                 return Some(self.gap(head, SLOW));
             }
             let read = match self.log.read(self.position, PAGE) {
-                Err(gap) => return Some(self.gap(gap.until, self.why())),
+                Err(gap) => return Some(self.gap(gap.until, self.why(gap.until))),
                 Ok(read) => read,
             };
             self.position = read.last()?.seq;
@@ -194,16 +209,18 @@ impl Feed {
 
     fn take(&mut self, read: Result<Vec<Arc<Change>>, log::Gap>) -> Option<Next> {
         match read {
-            Ok(changes) => {
+            Ok(mut changes) => {
+                cut_page(&mut changes);
                 self.position = changes.last()?.seq;
                 Some(Next::Changes(changes))
             }
-            Err(gap) => Some(self.gap(gap.until, self.why())),
+            Err(gap) => Some(self.gap(gap.until, self.why(gap.until))),
         }
     }
 
-    fn why(&self) -> &'static str {
-        if self.position >= self.live_after { SLOW } else { LOST }
+    /// A position beyond the head is none of this log's.
+    fn why(&self, head: Seq) -> &'static str {
+        if (self.live_after..=head).contains(&self.position) { SLOW } else { LOST }
     }
 
     fn gap(&mut self, until: Seq, reason: &'static str) -> Next {
@@ -240,4 +257,16 @@ impl Feed {
             _ => true,
         }
     }
+}
+
+/// Leaves as many changes as make a page, and at least one.
+fn cut_page(changes: &mut Vec<Arc<Change>>) {
+    let mut bytes = 0;
+    let fitting = changes.iter().take_while(|change| {
+        let room = bytes < PAGE_BYTES;
+        bytes += change.size();
+        room
+    });
+    let fitting = fitting.count();
+    changes.truncate(fitting);
 }

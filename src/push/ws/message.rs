@@ -1,0 +1,181 @@
+//! What consumers get.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use smol_str::SmolStr;
+use thingway_sdk::{Quality, ThingId, Timestamp, Value};
+
+use super::request::Head;
+use super::subscriptions::Subscription;
+use crate::log::{Seq, State};
+use crate::rest::Problem;
+
+/// One message to a consumer.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    /// Absent where a request did not name a thing.
+    #[serde(rename = "thingID", skip_serializing_if = "Option::is_none")]
+    thing: Option<&'a ThingId>,
+    #[serde(rename = "messageID")]
+    id: String,
+    message_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(flatten)]
+    body: Body<'a>,
+    #[serde(rename = "correlationID", skip_serializing_if = "Option::is_none")]
+    correlation: Option<&'a str>,
+}
+
+/// What a message says, beside what it belongs to.
+#[derive(Default, serde::Serialize)]
+pub(super) struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) value: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) values: Option<Values<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quality: Option<Quality>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) timestamp: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gap: Option<Missing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Problem>,
+    #[serde(rename = "notificationID", skip_serializing_if = "Option::is_none")]
+    pub(super) seq: Option<Seq>,
+}
+
+/// What happened between two sequence numbers is not all there.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(super) struct Missing {
+    /// The position before the gap.
+    pub(super) after: Seq,
+    /// The position after it.
+    pub(super) until: Seq,
+    /// Why there is one.
+    pub(super) reason: &'static str,
+}
+
+/// Values by the names of their properties.
+pub(super) struct Values<'a>(pub(super) &'a [(SmolStr, Value)]);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut values = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            values.serialize_entry(name, value)?;
+        }
+        values.end()
+    }
+}
+
+impl<'a> Body<'a> {
+    /// A property's state.
+    pub(super) fn state(state: &'a State) -> Self {
+        Self {
+            value: Some(&state.value),
+            timestamp: Some(state.time),
+            quality: Some(state.quality).filter(|quality| *quality != Quality::Good),
+            ..Self::default()
+        }
+    }
+
+    /// What went wrong.
+    pub(super) fn error(mut problem: Problem) -> Self {
+        if let Some(kind) = error_type(problem.status) {
+            problem.kind = kind;
+        }
+        Self { error: Some(problem), timestamp: Some(Timestamp::now()), ..Self::default() }
+    }
+}
+
+/// An answer to the request with this head.
+pub(super) fn response(head: &Head, body: Body<'_>) -> String {
+    let message = Message {
+        thing: head.thing.as_ref(),
+        id: uuid_v4(),
+        message_type: "response",
+        operation: head.operation.as_deref(),
+        name: head.name.as_deref(),
+        body,
+        correlation: head.correlation.as_deref(),
+    };
+    message.text()
+}
+
+/// Something new for a subscription, which concerns one property or event, or all of them.
+pub(super) fn notification(
+    thing: &ThingId,
+    subscription: &Subscription,
+    name: Option<&str>,
+    body: Body<'_>,
+) -> String {
+    let message = Message {
+        thing: Some(thing),
+        id: uuid_v4(),
+        message_type: "notification",
+        operation: Some(&subscription.operation),
+        name: name.or(subscription.name.as_deref()),
+        body,
+        correlation: subscription.correlation.as_deref(),
+    };
+    message.text()
+}
+
+impl Message<'_> {
+    fn text(&self) -> String {
+        // Serialising plain structs with string keys into memory can't fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The draft's common error types; others have none of their own.
+fn error_type(status: u16) -> Option<&'static str> {
+    Some(match status {
+        400 => "https://w3c.github.io/web-thing-protocol/errors#400",
+        403 => "https://w3c.github.io/web-thing-protocol/errors#403",
+        404 => "https://w3c.github.io/web-thing-protocol/errors#404",
+        500 => "https://w3c.github.io/web-thing-protocol/errors#500",
+        503 => "https://w3c.github.io/web-thing-protocol/errors#503",
+        _ => return None,
+    })
+}
+
+/// A random UUID (RFC 9562, section 5.4).
+fn uuid_v4() -> String {
+    let random: u128 = rand::random();
+    let version = 0x4 << 76;
+    let variant = 0x2 << 62;
+    let bits = random & !(0xf << 76) & !(0x3 << 62) | version | variant;
+    let hex = format!("{bits:032x}");
+    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    format!("{a}-{b}-{c}-{d}-{e}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_are_uuids_of_version_4() {
+        let (one, other) = (uuid_v4(), uuid_v4());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 36);
+        assert!([8, 13, 18, 23].iter().all(|at| one.as_bytes()[*at] == b'-'), "{one}");
+        assert_eq!(one.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&one.as_bytes()[19]), "{one}");
+    }
+
+    #[test]
+    fn values_are_spliced_in_to_the_digit() {
+        let head = Head { name: Some("v".into()), ..Head::default() };
+        let value = Value::from_json("9007199254740993.50").unwrap();
+        let text = response(&head, Body { value: Some(&value), ..Body::default() });
+        assert!(text.contains(r#""name":"v","value":9007199254740993.50"#), "{text}");
+    }
+}

@@ -1,0 +1,210 @@
+//! One consumer's requests and what becomes of them. Knows no sockets and no clock.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+use thingway_sdk::Value;
+
+use super::following::{Following, Kind, Wish};
+use super::message::{Body, Values, response};
+use super::request::{self, Head, Operation, Request};
+use super::writes::{Write, check};
+use crate::log::EventLog;
+use crate::registry::{Registry, Slot, Thing};
+use crate::rest::Problem;
+
+/// Subscriptions of one socket: about 300 bytes each. Whoever wants more things than that is
+/// better served by the one stream of all of them.
+const MOST_SUBSCRIPTIONS: usize = 10_000;
+
+/// What becomes of a request.
+pub(super) enum Reply {
+    /// It is answered.
+    Now(String),
+    /// The answer waits for a device.
+    Later(Box<Write>),
+}
+
+/// What is known of one consumer.
+pub(super) struct Session {
+    registry: Arc<Registry>,
+    following: Following,
+}
+
+impl Session {
+    /// A consumer that has not asked for anything yet.
+    pub(super) fn new(log: Arc<dyn EventLog>, registry: Arc<Registry>) -> Self {
+        Self { following: Following::new(log, registry.clone()), registry }
+    }
+
+    /// Answers one message.
+    pub(super) fn handle(&mut self, text: &str) -> Reply {
+        match request::read(text) {
+            Ok(request) => self.perform(&request).unwrap_or_else(|p| refused(&request.head, p)),
+            Err(refusal) => refused(&refusal.head, refusal.problem),
+        }
+    }
+
+    /// Waits until there may be a notification. May be cancelled and called again.
+    pub(super) async fn wait(&mut self) {
+        self.following.wait().await;
+    }
+
+    /// The next notification; see [`Following::next`].
+    pub(super) fn notification(&mut self) -> Option<String> {
+        self.following.next()
+    }
+
+    fn perform(&mut self, request: &Request<'_>) -> Result<Reply, Problem> {
+        let thing = self.registry.get(&request.thing).ok_or_else(|| {
+            Problem::not_found(format!(
+                "there is no thing `{}`; GET /things lists those there are",
+                request.thing
+            ))
+        })?;
+        match request.operation {
+            Operation::ReadProperty => read(&thing, request),
+            Operation::ReadAllProperties => Ok(read_all(&thing, &request.head)),
+            Operation::ReadMultipleProperties => read_several(&thing, request),
+            Operation::WriteProperty => write(&thing, request),
+            Operation::WriteAllProperties | Operation::WriteMultipleProperties => {
+                write_several(&thing, request)
+            }
+            _ => self.change_subscription(&thing, request),
+        }
+    }
+
+    fn change_subscription(
+        &mut self,
+        thing: &Arc<Thing>,
+        request: &Request<'_>,
+    ) -> Result<Reply, Problem> {
+        use Kind::{Events, Properties};
+        match request.operation {
+            Operation::ObserveProperty => {
+                self.subscribe(thing, request, Properties, Some(property(thing, &request.name()?)?))
+            }
+            Operation::SubscribeEvent => {
+                self.subscribe(thing, request, Events, Some(event(thing, &request.name()?)?))
+            }
+            Operation::ObserveAllProperties => self.subscribe(thing, request, Properties, None),
+            Operation::SubscribeAllEvents => self.subscribe(thing, request, Events, None),
+            Operation::UnobserveProperty => {
+                let name = property(thing, &request.name()?)?;
+                Ok(self.unsubscribe(request, Properties, Some(&name)))
+            }
+            Operation::UnsubscribeEvent => {
+                let name = event(thing, &request.name()?)?;
+                Ok(self.unsubscribe(request, Events, Some(&name)))
+            }
+            Operation::UnobserveAllProperties => Ok(self.unsubscribe(request, Properties, None)),
+            _ => Ok(self.unsubscribe(request, Events, None)),
+        }
+    }
+
+    fn subscribe(
+        &mut self,
+        thing: &Arc<Thing>,
+        request: &Request<'_>,
+        kind: Kind,
+        name: Option<SmolStr>,
+    ) -> Result<Reply, Problem> {
+        if self.following.entries() >= MOST_SUBSCRIPTIONS {
+            return Err(Problem::busy(
+                format!("this socket has its {MOST_SUBSCRIPTIONS} subscriptions; end some first"),
+                0,
+            ));
+        }
+        let head = &request.head;
+        let wish = Wish {
+            kind,
+            name,
+            operation: head.operation.clone().unwrap_or_default(),
+            correlation: head.correlation.clone(),
+            resume_after: request.last_notification()?,
+        };
+        self.following.subscribe(thing, wish);
+        Ok(done(head))
+    }
+
+    fn unsubscribe(&mut self, request: &Request<'_>, kind: Kind, name: Option<&SmolStr>) -> Reply {
+        self.following.unsubscribe(&request.thing, kind, name);
+        done(&request.head)
+    }
+}
+
+fn done(head: &Head) -> Reply {
+    Reply::Now(response(head, Body::default()))
+}
+
+fn refused(head: &Head, problem: Problem) -> Reply {
+    Reply::Now(response(head, Body::error(problem)))
+}
+
+fn read(thing: &Thing, request: &Request<'_>) -> Result<Reply, Problem> {
+    let slot = slot(thing, &request.name()?)?;
+    Ok(Reply::Now(response(&request.head, Body::state(&slot.state))))
+}
+
+fn read_all(thing: &Thing, head: &Head) -> Reply {
+    let mut values = Vec::with_capacity(thing.property_count());
+    thing.each_slot(|slot| values.push((slot.property.name.clone(), slot.state.value.clone())));
+    answer_values(head, &values)
+}
+
+/// An unknown name makes the whole request a bad one: 400 and not 404, says the draft.
+fn read_several(thing: &Thing, request: &Request<'_>) -> Result<Reply, Problem> {
+    let read = |name: SmolStr| match thing.slot(&name) {
+        Some(slot) => Ok((name, slot.state.value)),
+        None => Err(Problem::bad_request(no_such_property(thing, &name))),
+    };
+    let values = request.names()?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(answer_values(&request.head, &values))
+}
+
+fn answer_values(head: &Head, values: &[(SmolStr, Value)]) -> Reply {
+    Reply::Now(response(head, Body { values: Some(Values(values)), ..Body::default() }))
+}
+
+fn write(thing: &Arc<Thing>, request: &Request<'_>) -> Result<Reply, Problem> {
+    let slot = slot(thing, &request.name()?)?;
+    let values = vec![(slot.property, request.value()?)];
+    let (head, thing) = (request.head.clone(), thing.clone());
+    Ok(Reply::Later(Box::new(Write { head, thing, values, several: false })))
+}
+
+/// Nothing is written unless everything could be: names, writability and values are looked at
+/// first.
+fn write_several(thing: &Arc<Thing>, request: &Request<'_>) -> Result<Reply, Problem> {
+    let checked = |(name, value): (SmolStr, Value)| {
+        let slot = thing.slot(&name);
+        let slot = slot.ok_or_else(|| Problem::bad_request(no_such_property(thing, &name)))?;
+        check(&slot.property, &value)?;
+        Ok((slot.property, value))
+    };
+    let values = request.values()?.into_iter().map(checked).collect::<Result<_, Problem>>()?;
+    let (head, thing) = (request.head.clone(), thing.clone());
+    Ok(Reply::Later(Box::new(Write { head, thing, values, several: true })))
+}
+
+fn slot(thing: &Thing, name: &str) -> Result<Slot, Problem> {
+    thing.slot(name).ok_or_else(|| Problem::not_found(no_such_property(thing, name)))
+}
+
+fn property(thing: &Thing, name: &str) -> Result<SmolStr, Problem> {
+    slot(thing, name).map(|slot| slot.property.name.clone())
+}
+
+fn no_such_property(thing: &Thing, name: &str) -> String {
+    format!("the thing `{}` has no property `{name}`; readallproperties has them all", thing.id())
+}
+
+fn event(thing: &Thing, name: &str) -> Result<SmolStr, Problem> {
+    match thing.event(name) {
+        Some(event) => Ok(event.name),
+        None => Err(Problem::not_found(format!(
+            "the thing `{}` has no event `{name}`; its description has those there are",
+            thing.id()
+        ))),
+    }
+}
