@@ -1,0 +1,337 @@
+//! The directory of things (W3C WoT Discovery, section 7.3).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+use thingway_sdk::{ThingId, Timestamp};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::base::{Base, segment};
+use super::extract::{Body, Params, Segments, require_json};
+use super::negotiate::{accepted, etag, has_already, require_match};
+use super::{App, Problem, td_rules, thing_description};
+
+/// Things on a page, at most and when the request does not say.
+const MOST_ON_A_PAGE: usize = 1000;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list_things, create_thing))
+        .routes(routes!(read_thing, replace_thing, change_thing, delete_thing))
+}
+
+/// Which part of the list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// Things on the page; 1 to 1000.
+    #[serde(default = "whole_page")]
+    #[param(minimum = 1, maximum = 1000, default = 1000)]
+    limit: usize,
+    /// Things to skip.
+    #[serde(default)]
+    #[param(default = 0)]
+    offset: usize,
+}
+
+fn whole_page() -> usize {
+    MOST_ON_A_PAGE
+}
+
+/// Lists the descriptions of all things, in code point order of their ids.
+#[utoipa::path(
+    get, path = "/things", tag = "directory", params(Page),
+    responses(
+        (status = 200, description = "An array of Thing Descriptions", content(
+            (Vec<Object> = "application/ld+json"), (Vec<Object> = "application/json")),
+            headers(("Link", description = "rel=next: the next page; rel=canonical: this list with its etag"))),
+        (status = 304, description = "Nothing changed"),
+        (status = 400, description = "A parameter is not right", body = Problem, content_type = "application/problem+json"),
+        (status = 406, description = "No such representation", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list_things(
+    State(app): State<Arc<App>>,
+    base: Base,
+    headers: HeaderMap,
+    Params(page): Params<Page>,
+) -> Result<Response, Problem> {
+    let media = accepted(&headers, &["application/ld+json", "application/json"])?;
+    if page.limit == 0 || page.limit > MOST_ON_A_PAGE {
+        return Err(Problem::bad_request("a query parameter is not right")
+            .field("limit", format!("has to be from 1 to {MOST_ON_A_PAGE}")));
+    }
+    let generation = app.registry.generation();
+    if has_already(&headers, generation) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(generation))]).into_response());
+    }
+    let things = app.registry.page(page.offset, page.limit);
+    let described = things.iter().map(|thing| thing_description::describe(thing, &base));
+    let body = described.collect::<Json>().to_string();
+    let canonical =
+        format!("<{}>; rel=\"canonical\"; etag=\"{generation}\"", base.url("/things"));
+    let next = page.offset.checked_add(page.limit).filter(|next| *next < app.registry.len());
+    let next = next.map(|offset| {
+        let url = base.url(&format!("/things?offset={offset}&limit={}", page.limit));
+        format!("<{url}>; rel=\"next\"")
+    });
+    let links = std::iter::once(canonical).chain(next).collect::<Vec<_>>().join(", ");
+    let headers = [(CONTENT_TYPE, media.to_owned()), (LINK, links)];
+    Ok((headers, [(ETAG, etag(generation))], body).into_response())
+}
+
+/// Registers a description that has no id; the gateway gives it one.
+#[utoipa::path(
+    post, path = "/things", tag = "directory",
+    request_body(content = Object, content_type = "application/td+json"),
+    responses(
+        (status = 201, description = "Registered", headers(("Location", description = "Where it is"))),
+        (status = 400, description = "Not a valid Thing Description", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 507, description = "Too many things", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn create_thing(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response, Problem> {
+    require_json(&headers, false)?;
+    let td = checked(&body)?;
+    if td.contains_key("id") {
+        return Err(Problem::bad_request("a description that has an id is registered with PUT")
+            .field("id", "leave it out, or send PUT /things/{id}"));
+    }
+    let id = resolve(&format!("urn:uuid:{}", Uuid::new_v4()))?;
+    register(&app, &id, td)
+}
+
+/// Reads the description of a thing, with forms that point at this gateway.
+#[utoipa::path(
+    get, path = "/things/{id}", tag = "directory",
+    params(("id" = String, Path, description = "Id or bare name of the thing")),
+    responses(
+        (status = 200, description = "Its Thing Description", content(
+            (Object = "application/td+json"), (Object = "application/ld+json"), (Object = "application/json"))),
+        (status = 304, description = "Nothing changed"),
+        (status = 400, description = "Not an id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json"),
+        (status = 406, description = "No such representation", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn read_thing(
+    State(app): State<Arc<App>>,
+    base: Base,
+    headers: HeaderMap,
+    Segments(id): Segments<String>,
+) -> Result<Response, Problem> {
+    let offered = ["application/td+json", "application/ld+json", "application/json"];
+    let media = accepted(&headers, &offered)?;
+    let thing = app.thing(&id)?;
+    let revision = thing.revision();
+    if has_already(&headers, revision) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(revision))]).into_response());
+    }
+    let td = thing_description::describe(&thing, &base).to_string();
+    Ok(([(CONTENT_TYPE, media)], [(ETAG, etag(revision))], td).into_response())
+}
+
+/// Registers a description under its id, or replaces the one that is there.
+#[utoipa::path(
+    put, path = "/things/{id}", tag = "directory",
+    params(("id" = String, Path, description = "Id or bare name of the thing")),
+    request_body(content = Object, content_type = "application/td+json"),
+    responses(
+        (status = 201, description = "Registered", headers(("Location", description = "Where it is"))),
+        (status = 204, description = "Replaced"),
+        (status = 400, description = "Not a valid Thing Description", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It changed meanwhile", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 507, description = "Too many things", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn replace_thing(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Segments(written): Segments<String>,
+    Body(body): Body,
+) -> Result<Response, Problem> {
+    require_json(&headers, true)?;
+    let id = resolve(&written)?;
+    let td = checked(&body)?;
+    require_same_id(&td, &id)?;
+    match app.registry.get(&id) {
+        Some(thing) => {
+            require_match(&headers, thing.revision())?;
+            app.recorder.write().describe(&thing, own(td), Timestamp::now());
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        None => register(&app, &id, td),
+    }
+}
+
+/// Changes parts of a description (JSON Merge Patch, RFC 7396).
+#[utoipa::path(
+    patch, path = "/things/{id}", tag = "directory",
+    params(("id" = String, Path, description = "Id or bare name of the thing")),
+    request_body(content = Object, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 204, description = "Changed"),
+        (status = 400, description = "Not a valid Thing Description afterwards", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It changed meanwhile", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not a merge patch", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn change_thing(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Segments(written): Segments<String>,
+    Body(body): Body,
+) -> Result<StatusCode, Problem> {
+    require_merge_patch(&headers)?;
+    let thing = app.thing(&written)?;
+    require_match(&headers, thing.revision())?;
+    let patch = object(&body)?;
+    require_same_id(&patch, thing.id())?;
+    let mut description = thing.description().as_deref().cloned().unwrap_or_default();
+    merge(&mut description, patch);
+    if !thing.is_reported() {
+        require_valid(&description)?;
+    }
+    app.recorder.write().describe(&thing, own(description), Timestamp::now());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a thing. One that a device reports comes back with its next message.
+#[utoipa::path(
+    delete, path = "/things/{id}", tag = "directory",
+    params(("id" = String, Path, description = "Id or bare name of the thing")),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 400, description = "Not an id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such thing", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It changed meanwhile", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn delete_thing(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Segments(written): Segments<String>,
+) -> Result<StatusCode, Problem> {
+    let thing = app.thing(&written)?;
+    require_match(&headers, thing.revision())?;
+    app.recorder.write().delete(&thing, Timestamp::now());
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn resolve(written: &str) -> Result<ThingId, Problem> {
+    ThingId::resolve(written).map_err(|error| Problem::bad_request(error.to_string()))
+}
+
+fn register(app: &App, id: &ThingId, td: Map<String, Json>) -> Result<Response, Problem> {
+    let registered = app.recorder.write().register(id, own(td), Timestamp::now());
+    registered.map_err(|refusal| {
+        Problem::new(StatusCode::INSUFFICIENT_STORAGE, refusal.to_string())
+    })?;
+    let location = format!("/things/{}", segment(id.name()));
+    Ok((StatusCode::CREATED, [(LOCATION, location)]).into_response())
+}
+
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Json>, Problem> {
+    match serde_json::from_slice(body) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(_) => Err(Problem::bad_request("the body has to be a JSON object")),
+        Err(error) => Err(Problem::bad_request(format!("the body is not valid JSON: {error}"))),
+    }
+}
+
+fn checked(body: &[u8]) -> Result<Map<String, Json>, Problem> {
+    let td = object(body)?;
+    require_valid(&td)?;
+    Ok(td)
+}
+
+fn require_valid(td: &Map<String, Json>) -> Result<(), Problem> {
+    let mut problem = Problem::bad_request("this is not a valid Thing Description");
+    problem.validation_errors = td_rules::violations(td);
+    if problem.validation_errors.is_empty() { Ok(()) } else { Err(problem) }
+}
+
+fn require_same_id(td: &Map<String, Json>, id: &ThingId) -> Result<(), Problem> {
+    match td.get("id") {
+        None => Ok(()),
+        Some(Json::String(given)) if resolve(given).is_ok_and(|given| given == *id) => Ok(()),
+        Some(_) => Err(Problem::bad_request("the id in the body is another than that in the path")
+            .field("id", format!("has to be `{id}`, or left out"))),
+    }
+}
+
+/// Refuses a body that is not declared as a merge patch.
+pub(crate) fn require_merge_patch(headers: &HeaderMap) -> Result<(), Problem> {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = declared.and_then(|text| text.split(';').next()).map(str::trim);
+    if essence.is_some_and(|media| media.eq_ignore_ascii_case("application/merge-patch+json")) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "send a merge patch and say so: `Content-Type: application/merge-patch+json`",
+    ))
+}
+
+/// What is kept of a registration: the gateway itself sets the id and the registration's dates.
+fn own(mut td: Map<String, Json>) -> Map<String, Json> {
+    td.remove("id");
+    td.remove("registration");
+    td
+}
+
+/// JSON Merge Patch (RFC 7396, section 2).
+fn merge(target: &mut Map<String, Json>, patch: Map<String, Json>) {
+    for (name, value) in patch {
+        match value {
+            Json::Null => {
+                target.remove(&name);
+            }
+            Json::Object(patch) => {
+                let member = target.entry(name).or_insert(Json::Null);
+                let mut members = member.as_object_mut().map(std::mem::take).unwrap_or_default();
+                merge(&mut members, patch);
+                *member = Json::Object(members);
+            }
+            value => {
+                target.insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_merge_patch_removes_with_null_and_replaces_arrays_whole() {
+        let json = json!({ "a": { "b": 1, "c": 2 }, "list": [1, 2], "gone": true, "flat": 1 });
+        let mut target = json.as_object().unwrap().clone();
+        let patch = json!({
+            "a": { "b": null, "d": { "e": null } }, "list": [3], "gone": null, "flat": { "x": 1 },
+        });
+        merge(&mut target, patch.as_object().unwrap().clone());
+        let expected = json!({ "a": { "c": 2, "d": {} }, "list": [3], "flat": { "x": 1 } });
+        assert_eq!(Json::Object(target), expected);
+    }
+}

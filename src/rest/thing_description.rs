@@ -1,0 +1,173 @@
+//! Thing Descriptions (W3C WoT TD 1.1), derived on demand: what the gateway knows, then what was
+//! registered over it, then the forms, which always point at this gateway.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::base::{Base, segment};
+use crate::log::Property;
+use crate::mapping::PropertyRule;
+use crate::registry::{EventSource, Slot, Thing, ThingView};
+
+const TD_CONTEXT: &str = "https://www.w3.org/2022/wot/td/v1.1";
+const DISCOVERY_CONTEXT: &str = "https://www.w3.org/2022/wot/discovery";
+
+/// The description of a thing, for a requester who reaches the gateway at `base`.
+pub(crate) fn describe(thing: &Thing, base: &Base) -> Json {
+    let view = thing.view();
+    let reported = !view.slots.is_empty() || !view.events.is_empty();
+    let mut td = match view.description.as_deref() {
+        Some(registered) if !reported => registered.clone(),
+        Some(registered) => overlaid(derived(&view, base), registered),
+        None => derived(&view, base),
+    };
+    td.insert("id".into(), json!(view.id));
+    td.insert("@context".into(), context(td.get("@context")));
+    let registration = json!({ "created": view.created, "modified": view.modified });
+    td.insert("registration".into(), registration);
+    Json::Object(td)
+}
+
+/// The contexts that the description needs, with those that were registered behind them.
+fn context(registered: Option<&Json>) -> Json {
+    let mut contexts = vec![json!(TD_CONTEXT), json!(DISCOVERY_CONTEXT)];
+    let others = match registered {
+        Some(Json::Array(several)) => several.clone(),
+        Some(one) => vec![one.clone()],
+        None => Vec::new(),
+    };
+    contexts.extend(others.into_iter().filter(|c| *c != TD_CONTEXT && *c != DISCOVERY_CONTEXT));
+    contexts.into()
+}
+
+fn derived(view: &ThingView, base: &Base) -> Map<String, Json> {
+    let mut td = Map::new();
+    let rule = view.rule.as_deref();
+    let title = rule.and_then(|rule| rule.title.as_deref()).unwrap_or_else(|| view.id.name());
+    td.insert("title".into(), json!(title));
+    if let Some(kind) = rule.and_then(|rule| rule.semantic_type.as_deref()) {
+        td.insert("@type".into(), json!(kind));
+    }
+    td.insert("securityDefinitions".into(), json!({ "nosec_sc": { "scheme": "nosec" } }));
+    td.insert("security".into(), json!(["nosec_sc"]));
+    let thing = base.url(&format!("/things/{}", segment(view.id.name())));
+    let named = |slot: &Slot| (slot.property.name.to_string(), property(slot, &thing, base));
+    td.insert("properties".into(), Json::Object(view.slots.iter().map(named).collect()));
+    if !view.events.is_empty() {
+        let named = |one: &EventSource| (one.name.to_string(), event(one, &thing, base));
+        td.insert("events".into(), Json::Object(view.events.iter().map(named).collect()));
+    }
+    td.insert("forms".into(), thing_forms(&thing, base));
+    td
+}
+
+fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
+    let rule = slot.property.rule.as_deref();
+    let mut affordance = match rule.and_then(|rule| rule.data_type.as_ref()) {
+        Some(declared) => Map::from_iter([("type".to_owned(), json!(declared))]),
+        None => slot.kinds.schema(),
+    };
+    if let Some(rule) = rule {
+        add_rule(&mut affordance, rule);
+    }
+    affordance.insert("readOnly".into(), json!(slot.property.write.is_none()));
+    affordance.insert("observable".into(), json!(true));
+    affordance.insert("forms".into(), property_forms(&slot.property, thing, base));
+    Json::Object(affordance)
+}
+
+fn add_rule(affordance: &mut Map<String, Json>, rule: &PropertyRule) {
+    let members = [
+        ("title", rule.title.as_ref().map(|title| json!(title))),
+        ("description", rule.description.as_ref().map(|text| json!(text))),
+        ("unit", rule.unit.as_ref().map(|unit| json!(unit))),
+        ("minimum", rule.minimum.map(|least| json!(least))),
+        ("maximum", rule.maximum.map(|most| json!(most))),
+        ("enum", rule.allowed.as_ref().map(|allowed| json!(allowed))),
+    ];
+    let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    affordance.extend(given);
+}
+
+fn event(event: &EventSource, thing: &str, base: &Base) -> Json {
+    json!({ "data": event.kinds.schema(), "forms": event_forms(event, thing, base) })
+}
+
+/// Lays what was registered over what is derived. What only the gateway can know stays: which
+/// affordances there are, how they are reached and secured.
+fn overlaid(mut td: Map<String, Json>, registered: &Map<String, Json>) -> Map<String, Json> {
+    const GATEWAYS_OWN: [&str; 6] =
+        ["id", "base", "forms", "security", "securityDefinitions", "registration"];
+    for (name, value) in registered {
+        match name.as_str() {
+            "properties" | "events" | "actions" => {
+                if let (Some(Json::Object(own)), Json::Object(theirs)) = (td.get_mut(name), value) {
+                    overlay_affordances(own, theirs);
+                }
+            }
+            own if GATEWAYS_OWN.contains(&own) => {}
+            _ => {
+                td.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    td
+}
+
+fn overlay_affordances(own: &mut Map<String, Json>, theirs: &Map<String, Json>) {
+    for (name, affordance) in theirs {
+        if let (Some(Json::Object(own)), Json::Object(theirs)) = (own.get_mut(name), affordance) {
+            let members = theirs.iter().filter(|(name, _)| *name != "forms");
+            own.extend(members.map(|(name, value)| (name.clone(), value.clone())));
+        }
+    }
+}
+
+/// The unnamed stream comes before the named one: a client that hears only unnamed events takes
+/// the first form that it understands.
+fn property_forms(property: &Property, thing: &str, base: &Base) -> Json {
+    let href = format!("{thing}/properties/{}", segment(&property.name));
+    let operations = match property.write {
+        Some(_) => json!(["readproperty", "writeproperty"]),
+        None => json!(["readproperty"]),
+    };
+    let mut forms =
+        vec![json!({ "href": href, "op": operations, "contentType": "application/json" })];
+    forms.extend(push_forms(&href, &["observeproperty", "unobserveproperty"], base));
+    forms.into()
+}
+
+fn event_forms(event: &EventSource, thing: &str, base: &Base) -> Json {
+    let href = format!("{thing}/events/{}", segment(&event.name));
+    push_forms(&href, &["subscribeevent", "unsubscribeevent"], base).to_vec().into()
+}
+
+fn push_forms(href: &str, operations: &[&str; 2], base: &Base) -> [Json; 3] {
+    let form = |href: String, subprotocol: &str| {
+        json!({
+            "href": href,
+            "op": operations,
+            "subprotocol": subprotocol,
+            "contentType": "application/json",
+        })
+    };
+    [
+        form(format!("{href}?event=message"), "sse"),
+        form(href.to_owned(), "sse"),
+        form(base.socket_url("/ws"), "webthingprotocol"),
+    ]
+}
+
+fn thing_forms(thing: &str, base: &Base) -> Json {
+    let href = format!("{thing}/properties");
+    let observe = ["observeallproperties", "unobserveallproperties"];
+    json!([
+        { "href": href, "op": "readallproperties", "contentType": "application/json" },
+        { "href": href, "op": observe, "subprotocol": "sse", "contentType": "application/json" },
+        {
+            "href": base.socket_url("/ws"),
+            "op": ["readallproperties", "readmultipleproperties", observe[0], observe[1]],
+            "subprotocol": "webthingprotocol",
+            "contentType": "application/json",
+        },
+    ])
+}
