@@ -1,0 +1,51 @@
+//! The API description (OpenAPI 3.1), made from the handlers themselves.
+
+use std::sync::Arc;
+
+use axum::Json;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{App, Problem};
+
+/// What the handlers can't say themselves.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Thingway",
+        description = "Every device of every silo as a plain REST resource with push.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = "/", description = "This gateway")),
+    components(schemas(Problem)),
+    tags(
+        (name = "directory", description = "Things and their descriptions (W3C WoT Discovery)"),
+        (name = "properties", description = "States: read, wait, follow, write"),
+        (name = "events", description = "What happens without leaving a state"),
+        (name = "push", description = "WebSocket and webhooks"),
+        (name = "operations", description = "Running the gateway"),
+    ),
+)]
+struct Frame;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(describe_api))
+}
+
+/// The description of the whole API.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Frame::openapi();
+    document.merge(super::routes().into_openapi());
+    document
+}
+
+/// Describes this API.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "operations",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+async fn describe_api() -> Json<utoipa::openapi::OpenApi> {
+    Json(document())
+}

@@ -1,0 +1,133 @@
+//! Writing a property, and looking after the command that became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use thingway_sdk::Value;
+use tokio::time::timeout;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{Body, Segments, require_json};
+use super::negotiate::{Preferences, preferences, require_match};
+use super::properties::property;
+use super::{App, Problem};
+use crate::command::{CommandRecord, WriteError};
+use crate::registry::DesiredStatus;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(read_command))
+}
+
+/// Writes one property: the device is asked, and its answer awaited.
+#[utoipa::path(
+    put, path = "/things/{id}/properties/{name}", tag = "properties",
+    params(
+        ("id" = String, Path, description = "Id or bare name of the thing"),
+        ("name" = String, Path, description = "Name of the property"),
+        ("If-Match" = Option<String>, Header, description = "Entity tag that the property must still have"),
+        ("Prefer" = Option<String>, Header, description = "`wait=5`: seconds to wait for the device; `respond-async`: don't wait"),
+    ),
+    request_body(content = super::schemas::AnyValue, content_type = "application/json", description = "The bare value"),
+    responses(
+        (status = 202, description = "Sent; the device has not shown yet that it obeyed", body = super::schemas::CommandRecord, headers(("Location", description = "The command"))),
+        (status = 204, description = "The device confirmed"),
+        (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such thing or property", body = Problem, content_type = "application/problem+json"),
+        (status = 405, description = "The property can only be read", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It changed meanwhile", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The value does not fit the property", body = Problem, content_type = "application/problem+json"),
+        (status = 502, description = "The device refused", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many commands wait", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "No answer in time", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn write_property(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Segments((id, name)): Segments<(String, String)>,
+    Body(body): Body,
+) -> Result<Response, Problem> {
+    require_json(&headers, true)?;
+    let thing = app.thing(&id)?;
+    let slot = property(&thing, &name)?;
+    require_match(&headers, slot.revision)?;
+    let mut progress = app.commands.write(&thing, &slot.property, value(&body)?)?;
+    let wanted = preferences(&headers);
+    let wait = match wanted.respond_async {
+        true => Duration::ZERO,
+        false => wanted.wait.unwrap_or(Duration::from_secs(app.config.write_wait_seconds)),
+    };
+    let ended = |record: &CommandRecord| record.status != DesiredStatus::Pending;
+    // When the time is up first, the command goes on, and the answer says where to look for it.
+    timeout(wait, progress.wait_for(ended)).await.ok();
+    let record = progress.borrow().clone();
+    answer(&record, &wanted)
+}
+
+fn value(body: &[u8]) -> Result<Value, Problem> {
+    let text =
+        std::str::from_utf8(body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
+    Value::from_json(text).map_err(|error| {
+        Problem::bad_request(format!(
+            "the body is not a JSON value: {error}; send for example 21.5, true or \"on\""
+        ))
+    })
+}
+
+fn answer(record: &CommandRecord, wanted: &Preferences) -> Result<Response, Problem> {
+    let reason = || record.error.clone().unwrap_or_default();
+    match record.status {
+        DesiredStatus::Confirmed => Ok(StatusCode::NO_CONTENT.into_response()),
+        DesiredStatus::Refused => Err(Problem::new(StatusCode::BAD_GATEWAY, reason())),
+        DesiredStatus::Timeout => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, reason())),
+        DesiredStatus::Pending | DesiredStatus::Accepted => {
+            let location = [(LOCATION, format!("/commands/{}", record.id))];
+            let mut response = (StatusCode::ACCEPTED, location, Json(record)).into_response();
+            if wanted.respond_async {
+                let applied = HeaderValue::from_static("respond-async");
+                response.headers_mut().insert("preference-applied", applied);
+            }
+            Ok(response)
+        }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        let detail = error.to_string();
+        match error {
+            WriteError::ReadOnly => Self::not_allowed(detail, "GET, HEAD"),
+            WriteError::BadValue(reason) => {
+                let detail = format!("the value does not fit the property: {reason}");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).field("value", reason)
+            }
+            WriteError::Busy(_) | WriteError::NoAdapter(_) => Self::busy(detail, 1),
+        }
+    }
+}
+
+/// Tells how far a command got.
+#[utoipa::path(
+    get, path = "/commands/{id}", tag = "properties",
+    params(("id" = String, Path, description = "Id of the command")),
+    responses(
+        (status = 200, description = "The command", body = super::schemas::CommandRecord),
+        (status = 404, description = "Unknown, or forgotten", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn read_command(
+    State(app): State<Arc<App>>,
+    Segments(id): Segments<String>,
+) -> Result<Json<CommandRecord>, Problem> {
+    app.commands.get(&id).map(Json).ok_or_else(|| {
+        Problem::not_found("there is no such command; the last 1000 that ended are remembered")
+    })
+}
