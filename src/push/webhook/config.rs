@@ -1,13 +1,15 @@
 use serde::Deserialize;
 use url::Url;
 
+use super::patch::{NewSecret, WebhookPatch};
+
 /// `[[webhooks]]`: a webhook that is there from the start, as `POST /webhooks` would make it.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Its id under `/webhooks/`; letters, digits, `-` and `_`.
     pub name: String,
-    /// Where deliveries go: `http` or `https`.
+    /// Where deliveries go: `http` or `https`, without user and password.
     #[schema(value_type = String, example = "https://receiver.example/hook")]
     pub url: Url,
     /// Patterns of thing names or ids, `*` for any characters; none means every thing.
@@ -20,7 +22,22 @@ pub struct WebhookConfig {
     #[serde(default)]
     pub events: Vec<String>,
     /// Key that signs deliveries after Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes.
+    /// Without one, deliveries are signed with a key of each start that no receiver knows.
     pub secret: Option<String>,
+}
+
+impl WebhookConfig {
+    /// What `POST /webhooks` would be sent.
+    pub(super) fn to_patch(&self) -> WebhookPatch {
+        WebhookPatch {
+            url: Some(self.url.to_string()),
+            things: Some(self.things.clone()),
+            properties: Some(self.properties.clone()),
+            events: Some(self.events.clone()),
+            secret: self.secret.clone().map(NewSecret::Given),
+            enabled: None,
+        }
+    }
 }
 
 /// `[delivery]`: how webhooks are delivered.
@@ -29,7 +46,12 @@ pub struct WebhookConfig {
 pub struct DeliveryConfig {
     /// How long a receiver may take to answer, in seconds.
     pub timeout_seconds: u64,
-    /// Pause before the second attempt, in milliseconds; it doubles from attempt to attempt.
+    /// Requests of one webhook under way at the same time. With 1, everything arrives in the
+    /// order in which it happened. With more, a distant receiver gets more per second, and the
+    /// order holds for each property and each event alone.
+    pub concurrency: usize,
+    /// Longest pause before the second attempt, in milliseconds; it doubles from attempt to
+    /// attempt. The pause itself is drawn by lot.
     pub first_retry_milliseconds: u64,
     /// Longest pause between two attempts, in seconds.
     pub longest_retry_seconds: u64,
@@ -44,6 +66,9 @@ impl Default for DeliveryConfig {
     fn default() -> Self {
         Self {
             timeout_seconds: 15,
+            // Order across properties is what a receiver expects and can't restore by itself;
+            // speed is what an operator can ask for.
+            concurrency: 1,
             first_retry_milliseconds: 500,
             longest_retry_seconds: 300,
             give_up_seconds: 86_400,
