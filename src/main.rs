@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use thingway::cli::{Cli, Exit, Failure};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(told) => return told,
+    };
     // Every TLS connection of the process uses it; it is refused only when there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let json = cli.json();

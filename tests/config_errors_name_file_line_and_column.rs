@@ -1,5 +1,7 @@
 //! Whoever mistypes an option is told where, what was meant, and what to write.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::ffi::OsString;
 use std::path::Path;
 

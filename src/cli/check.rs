@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::output::Output;
-use crate::config::{Config, FileChoice, Loaded, Overrides, Sources};
+use crate::config::{Config, ConfigError, FileChoice, Loaded, Overrides, Sources};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
@@ -21,10 +21,11 @@ pub(super) fn run(args: CheckArgs, output: Output) -> Result<(), Failure> {
         environment: std::env::vars_os().collect(),
         overrides: Overrides::default(),
     };
-    let Loaded { config, .. } = Config::load(&sources)?;
+    let loaded = Config::load(&sources);
     if output.json {
-        return output.json(&json!({ "valid": true, "file": args.file, "problems": [] }));
+        return as_json(&args, loaded.err(), output);
     }
+    let Loaded { config, .. } = loaded?;
     output.line(format!(
         "{} is in order: {}, {}, {}",
         args.file.display(),
@@ -32,6 +33,14 @@ pub(super) fn run(args: CheckArgs, output: Output) -> Result<(), Failure> {
         counted(config.rules.len(), "rule"),
         counted(config.webhooks.len(), "webhook"),
     ))
+}
+
+/// What is wrong is the answer here, so it goes where answers go.
+fn as_json(args: &CheckArgs, error: Option<ConfigError>, output: Output) -> Result<(), Failure> {
+    let valid = error.is_none();
+    let problems = error.map(|error| error.problems).unwrap_or_default();
+    output.json(&json!({ "valid": valid, "file": args.file, "problems": problems }))?;
+    if valid { Ok(()) } else { Err(Failure::Told(Exit::Configuration)) }
 }
 
 fn counted(count: usize, noun: &str) -> String {

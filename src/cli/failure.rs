@@ -12,6 +12,8 @@ use crate::config::ConfigError;
 pub enum Exit {
     /// It was tried and did not work; so ends a gateway whose port is taken.
     Failed = 1,
+    /// The command line can't be understood.
+    Usage = 2,
     /// There is no such thing, property or message.
     NotFound = 4,
     /// No gateway answers.
@@ -34,6 +36,8 @@ pub enum Failure {
         /// What a program reads beside the message.
         details: Option<Value>,
     },
+    /// The output has said it already.
+    Told(Exit),
     /// Nobody reads the output any more, as in `thingway things ls | head -1`.
     NobodyReads,
 }
@@ -47,11 +51,21 @@ impl Failure {
     /// Says it on stderr and gives the exit code.
     #[must_use]
     pub fn report(&self, json: bool) -> ExitCode {
-        let Self::Said { exit, message, details } = self else { return ExitCode::SUCCESS };
+        let (exit, message, details) = match self {
+            Self::Said { exit, message, details } => (exit, message, details),
+            Self::Told(exit) => return (*exit).into(),
+            Self::NobodyReads => return ExitCode::SUCCESS,
+        };
         let text = if json { as_json(*exit, message, details.as_ref()) } else { message.clone() };
         // With stderr closed there is nobody left to tell.
         let _ = writeln!(io::stderr(), "{text}");
-        ExitCode::from(*exit as u8)
+        (*exit).into()
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
     }
 }
 

@@ -19,23 +19,25 @@ mod serve;
 mod state;
 mod things;
 
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
 pub use failure::{Exit, Failure};
 use output::Output;
 
 /// Every device of every silo as a plain REST endpoint with push
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, Parser)]
 #[command(
     name = "thingway",
     version,
-    args_conflicts_with_subcommands = true,
     after_help = "Without a command, `run` is meant. Exit codes: 0 ok, 1 failed, 2 usage, 4 not \
                   found, 69 unreachable, 75 timed out, 78 configuration."
 )]
 pub struct Cli {
     #[command(subcommand)]
-    verb: Option<Verb>,
-    #[command(flatten)]
-    run: run::RunArgs,
+    verb: Verb,
     /// Write JSON, errors too
     #[arg(long, global = true)]
     json: bool,
@@ -62,6 +64,23 @@ enum Verb {
 }
 
 impl Cli {
+    /// Reads the arguments of a process, its name first.
+    ///
+    /// # Errors
+    /// When they can't be understood, or ask for help; that was told then.
+    pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let arguments = with_verb(arguments.collect());
+        Self::try_parse_from(&arguments).map_err(|error| {
+            let json = arguments.iter().any(|argument| argument == "--json");
+            if json && error.use_stderr() {
+                return Failure::new(Exit::Usage, error.to_string()).report(json);
+            }
+            // With the output closed there is nobody to tell.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS }
+        })
+    }
+
     /// Whether results and errors are to be written as JSON.
     #[must_use]
     pub fn json(&self) -> bool {
@@ -74,7 +93,7 @@ impl Cli {
     /// When it can't be done; the failure carries the exit code.
     pub async fn execute(self) -> Result<(), Failure> {
         let output = Output::new(self.json);
-        match self.verb.unwrap_or(Verb::Run(self.run)) {
+        match self.verb {
             Verb::Run(args) => run::run(args, output).await,
             Verb::Demo(args) => demo::run(args, output).await,
             Verb::Check(args) => check::run(args, output),
@@ -83,6 +102,47 @@ impl Cli {
             Verb::Healthcheck(args) => healthcheck::run(&args, output).await,
             Verb::Schema(args) => schema::run(&args, output),
             Verb::Completions(args) => completions::run(&args, output),
+        }
+    }
+}
+
+/// Puts in `run` where no verb is named: options of `run` alone are enough.
+fn with_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.iter().skip(1).position(|argument| argument != "--json");
+    let at = first.map_or(arguments.len(), |position| position + 1);
+    let is_verb = arguments.get(at).is_some_and(|argument| {
+        let argument = argument.to_string_lossy();
+        !argument.starts_with('-') || ["-h", "--help", "-V", "--version"].contains(&&*argument)
+    });
+    if !is_verb {
+        arguments.insert(at, "run".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_meant_when_no_verb_is_named() {
+        for (written, meant) in [
+            ("thingway", "thingway run"),
+            ("thingway --http x", "thingway run --http x"),
+            ("thingway --json", "thingway --json run"),
+            ("thingway --json --http x", "thingway --json run --http x"),
+            ("thingway --json things ls", "thingway --json things ls"),
+            ("thingway --help", "thingway --help"),
+        ] {
+            let arguments = written.split(' ').map(OsString::from).collect();
+            let words: Vec<OsString> = meant.split(' ').map(OsString::from).collect();
+            assert_eq!(with_verb(arguments), words);
         }
     }
 }
