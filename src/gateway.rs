@@ -1,0 +1,230 @@
+//! The whole gateway, wired together: started from a configuration, ended in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use futures_util::future::select_all;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::adapters::BuildError;
+use crate::command::Commands;
+use crate::config::Config;
+use crate::log::{EventLog, MemoryLog};
+use crate::mapping::{Mapper, Names, RuleConfig};
+use crate::push::streams::Streams;
+use crate::push::webhook::Webhooks;
+use crate::recorder::Recorder;
+use crate::registry::Registry;
+use crate::rest::{self, App, HttpConfig, Metrics};
+use crate::silo::Silo;
+use crate::supervisor::supervise;
+
+/// All of it ends within this time, also when something hangs.
+const END_WITHIN: Duration = Duration::from_secs(8);
+/// What commands and deliveries under way get of it.
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
+
+/// A running gateway.
+pub struct Gateway {
+    addresses: Addresses,
+    app: Arc<App>,
+    tasks: Tasks,
+}
+
+/// Where a running gateway is reached.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// HTTP.
+    pub http: SocketAddr,
+    /// Embedded brokers: the adapter's name and where devices connect to it.
+    pub brokers: Vec<(String, SocketAddr)>,
+}
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or the address is not this machine's.
+    #[error("can't listen for HTTP on {address}: {cause}; name another one with --http ADDRESS:PORT")]
+    Http {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// An adapter can't be made.
+    #[error("adapter `{name}`: {cause}")]
+    Adapter {
+        /// Its name.
+        name: String,
+        /// Why.
+        cause: BuildError,
+    },
+    /// A configured webhook can't be made.
+    #[error("webhooks: {0}")]
+    Webhooks(String),
+}
+
+struct Tasks {
+    /// Ends the adapters.
+    intake: CancellationToken,
+    /// Ends streams, webhooks and the HTTP server.
+    closing: CancellationToken,
+    adapters: Vec<(Arc<str>, JoinHandle<()>)>,
+    http: JoinHandle<std::io::Result<()>>,
+}
+
+impl Gateway {
+    /// Takes the ports and starts everything.
+    ///
+    /// # Errors
+    /// When a port is taken or an adapter can't be made; then nothing is left running.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listener = listen(&config.http).await?;
+        let http = listener.local_addr().unwrap_or(config.http.listen);
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new(config.log.clone()));
+        let registry = Arc::new(Registry::default());
+        let recorder =
+            Arc::new(Recorder::new(log.clone(), registry.clone(), config.limits.clone()));
+        let (silos, brokers) = silos(&config, &recorder).await?;
+        let closing = CancellationToken::new();
+        let webhooks = Webhooks::start(
+            &config.webhooks,
+            config.delivery,
+            log.clone(),
+            registry.clone(),
+            config.limits.webhooks,
+            closing.clone(),
+        )
+        .map_err(|error| StartError::Webhooks(error.to_string()))?;
+        let deadline = Duration::from_secs(config.http.command_deadline_seconds);
+        let app = Arc::new(App {
+            registry,
+            log,
+            recorder,
+            commands: Commands::new(silos.clone(), config.limits.commands_waiting, deadline),
+            silos,
+            streams: Streams::new(config.limits.streams, closing.clone()),
+            webhooks,
+            metrics: Metrics::default(),
+            config: config.http,
+            limits: config.limits,
+        });
+        let tasks = Tasks::start(&app, listener, closing);
+        info!(%http, "Gateway started");
+        Ok(Self { addresses: Addresses { http, brokers }, app, tasks })
+    }
+
+    /// Where it is reached.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Waits until a vital part ends on its own, which none ever should; says which and why.
+    pub async fn failed(&mut self) -> String {
+        let adapters = self.tasks.adapters.iter_mut().map(|(name, task)| {
+            Box::pin(async move {
+                let ended = task.await;
+                format!("the adapter `{name}` ended: {ended:?}")
+            })
+        });
+        tokio::select! {
+            (reason, ..) = select_all(adapters) => reason,
+            ended = &mut self.tasks.http => format!("the HTTP server ended: {ended:?}"),
+        }
+    }
+
+    /// Ends everything in order: no more requests, commands and deliveries under way get their
+    /// time, then the links close. Returns what was left undone.
+    pub async fn shutdown(self) -> Vec<String> {
+        let Self { app, tasks, .. } = self;
+        let end = Instant::now() + END_WITHIN;
+        let finish = Instant::now() + FINISH_WITHIN;
+        let mut undone = Vec::new();
+        tasks.closing.cancel();
+        let (commands, deliveries) =
+            tokio::join!(app.commands.drain(finish), app.webhooks.drain(finish));
+        if commands > 0 {
+            undone.push(format!("{commands} commands were not answered by their devices"));
+        }
+        if deliveries > 0 {
+            undone.push(format!("{deliveries} changes were not delivered to webhooks"));
+        }
+        tasks.intake.cancel();
+        for (name, task) in tasks.adapters {
+            if timeout_at(end, task).await.is_err() {
+                undone.push(format!("the adapter `{name}` did not end in time"));
+            }
+        }
+        if timeout_at(end, tasks.http).await.is_err() {
+            undone.push("HTTP requests were still under way".to_owned());
+        }
+        undone.iter().for_each(|left| warn!("Left undone: {left}"));
+        info!("Gateway stopped");
+        undone
+    }
+}
+
+impl Tasks {
+    fn start(app: &Arc<App>, listener: TcpListener, closing: CancellationToken) -> Self {
+        let intake = CancellationToken::new();
+        let supervised =
+            app.silos.iter().map(|silo| (silo.name.clone(), supervise(silo.clone(), intake.clone())));
+        let adapters = supervised.collect();
+        let http = tokio::spawn(serve(listener, app.clone(), closing.clone()));
+        Self { intake, closing, adapters, http }
+    }
+}
+
+async fn listen(config: &HttpConfig) -> Result<TcpListener, StartError> {
+    let address = config.listen;
+    TcpListener::bind(address).await.map_err(|cause| StartError::Http { address, cause })
+}
+
+type Brokers = Vec<(String, SocketAddr)>;
+
+async fn silos(
+    config: &Config,
+    recorder: &Arc<Recorder>,
+) -> Result<(Vec<Arc<Silo>>, Brokers), StartError> {
+    let names = Arc::new(Names::default());
+    let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
+    let (mut silos, mut brokers) = (Vec::new(), Vec::new());
+    for entry in &config.adapters {
+        let built = entry.build().await;
+        let built =
+            built.map_err(|cause| StartError::Adapter { name: entry.name.clone(), cause })?;
+        brokers.extend(built.listens.map(|address| (entry.name.clone(), address)));
+        let name: Arc<str> = entry.name.as_str().into();
+        let mapper = Mapper::new(name.clone(), &rules, names.clone(), config.limits.clone());
+        silos.push(Silo::new(
+            entry.protocol.name(),
+            name,
+            built.adapter,
+            mapper,
+            recorder.clone(),
+            config.limits.messages_remembered,
+        ));
+    }
+    Ok((silos, brokers))
+}
+
+async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    closing: CancellationToken,
+) -> std::io::Result<()> {
+    // Small answers must not wait for the acknowledgement of the one before.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            warn!(%error, "Small answers may be delayed on a connection");
+        }
+    });
+    axum::serve(listener, rest::router(app)).with_graceful_shutdown(closing.cancelled_owned()).await
+}

@@ -1,0 +1,147 @@
+//! HTTP: every URL of the gateway is in the private `routes`. Reads are answered from the registry;
+//! what has to be waited for is a position in the log.
+
+mod adapters;
+mod app;
+mod base;
+mod config;
+mod directory;
+mod events;
+mod extract;
+mod introduction;
+mod metrics;
+mod negotiate;
+mod openapi;
+mod operations;
+mod problem;
+mod properties;
+mod schemas;
+mod senml;
+mod states;
+mod streams;
+mod td_rules;
+mod thing_description;
+mod webhooks;
+mod writes;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{self, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::cors::{AllowOrigin, Any as AnyHeader, CorsLayer};
+use tower_http::limit::RequestBodyLimitLayer;
+use tracing::error;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use app::App;
+pub use config::HttpConfig;
+pub use metrics::Metrics;
+pub use openapi::document;
+pub use problem::{Problem, ValidationError};
+
+/// All routes.
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .merge(directory::routes())
+        .merge(properties::routes())
+        .merge(writes::routes())
+        .merge(states::routes())
+        .merge(events::routes())
+        .routes(utoipa_axum::routes!(crate::push::ws::upgrade))
+        .merge(webhooks::routes())
+        .merge(adapters::routes())
+        .merge(operations::routes())
+        .merge(introduction::routes())
+        .merge(openapi::routes())
+}
+
+/// The gateway's HTTP service.
+#[must_use]
+pub fn router(app: Arc<App>) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router
+        .fallback(no_such_resource)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(app.config.max_body_bytes))
+        .layer(CompressionLayer::new().compress_when(compressible()))
+        .layer(cors(&app.config))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), finish))
+        .with_state(app)
+}
+
+async fn no_such_resource() -> Problem {
+    Problem::not_found("there is no such resource; GET /openapi.json lists those there are")
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{method} is not possible here; the Allow header lists what is"),
+    )
+}
+
+/// Streams are left alone: a compressor would hold events back until its buffer is full.
+fn compressible() -> impl Predicate {
+    SizeAbove::new(256)
+        .and(NotForContentType::new("text/event-stream"))
+        .and(NotForContentType::new("application/octet-stream"))
+}
+
+fn cors(config: &HttpConfig) -> CorsLayer {
+    let exposed = [header::ETAG, header::LAST_MODIFIED, header::LINK, header::LOCATION]
+        .into_iter()
+        .chain(["thingway-quality", "thingway-position"].map(HeaderName::from_static));
+    let methods =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let layer = CorsLayer::new()
+        .allow_methods(methods)
+        .allow_headers(AnyHeader)
+        .expose_headers(exposed.collect::<Vec<_>>())
+        .max_age(Duration::from_secs(3600));
+    if config.cors_origins.iter().any(|origin| origin == "*") {
+        return layer.allow_origin(AllowOrigin::any());
+    }
+    let origins =
+        config.cors_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
+    layer.allow_origin(AllowOrigin::list(origins))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without words");
+    error!(panic = text, "A request handler failed");
+    let detail = "the gateway has a defect here; its log has more";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
+}
+
+/// Counts the answer, and makes a problem document of errors that a layer below wrote as text.
+async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let explained = media.is_some_and(|media| media.contains("json"));
+    if (status.is_client_error() || status.is_server_error()) && !explained {
+        let allow = response.headers_mut().remove(header::ALLOW);
+        response = Problem::new(status, extract::why_unread(status)).into_response();
+        response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    }
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    app.metrics.count_answer(status.as_u16());
+    response
+}
