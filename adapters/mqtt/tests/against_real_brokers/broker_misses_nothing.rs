@@ -189,6 +189,15 @@ async fn stopping_the_gateway_says_nothing_about_its_devices() {
 }
 
 #[tokio::test]
+async fn it_stops_though_the_gateway_stalls() {
+    let (port, running, recorder) = running(config()).await;
+    recorder.stall();
+    flood(port, "0", "1\n2\n3\n").await;
+    recorder.until("a submission", |seen| seen.submitted > 0).await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn commands_reach_devices_and_do_not_come_back() {
     let (port, running, recorder) = running(config()).await;
     for version in VERSIONS {

@@ -91,6 +91,19 @@ async fn at_qos_2_it_does_not_come_again_once_it_was_applied() {
 }
 
 #[tokio::test]
+async fn it_stops_though_the_gateway_stalls_and_the_message_comes_again() {
+    let broker = Mosquitto::start().await;
+    let (running, recorder) = connected(bridge(config(broker.port))).await;
+    recorder.stall();
+    broker.publish("meter", b"1", &["-q", "1"]).await;
+    recorder.until("the submission", |seen| seen.submitted == 1).await;
+    running.stop().await;
+    let (running, recorder) = connected(bridge(config(broker.port))).await;
+    saw(&recorder, "meter", b"1").await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn the_link_lives_while_the_gateway_is_slow() {
     let broker = Mosquitto::start().await;
     let config = BridgeConfig { keep_alive_seconds: 1.try_into().unwrap(), ..config(broker.port) };
