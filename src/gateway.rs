@@ -165,7 +165,6 @@ impl Gateway {
         if timeout_at(end, tasks.http).await.is_err() {
             undone.push("HTTP requests were still under way".to_owned());
         }
-        undone.iter().for_each(|left| warn!("Left undone: {left}"));
         info!("Gateway stopped");
         undone
     }

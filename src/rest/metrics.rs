@@ -135,4 +135,15 @@ impl Out<'_, '_> {
             .collect();
         self.counters("thingway_http_answers", "HTTP answers by class of status code", &counted)
     }
+
+    fn webhooks(&mut self, app: &App) -> fmt::Result {
+        self.gauge("thingway_webhooks", "Registered webhooks", app.webhooks.len())?;
+        let counters = app.webhooks.counters();
+        let deliveries = [
+            (vec![("outcome", "delivered")], counters.delivered()),
+            (vec![("outcome", "failed_attempt")], counters.failed_attempts()),
+            (vec![("outcome", "given_up")], counters.given_up()),
+        ];
+        self.counters("thingway_webhook_deliveries", "Webhook deliveries by outcome", &deliveries)
+    }
 }

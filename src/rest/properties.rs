@@ -18,8 +18,7 @@ use super::extract::{Params, Segments};
 use super::negotiate::{Preferences, accepted, etag, has_already, preferences};
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, StreamParams, last_event_id};
-use super::writes::write_property;
-use super::{App, Problem};
+use super::{App, Problem, writes};
 use crate::push::feed::Scope;
 use crate::push::sse::View;
 use crate::registry::{Slot, Thing};
@@ -30,7 +29,7 @@ const OCTETS: &str = "application/octet-stream";
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(read_all_properties))
-        .routes(routes!(read_property, write_property))
+        .routes(routes!(read_property, writes::write_property))
 }
 
 /// Reads all properties of a thing at once, or follows them.
