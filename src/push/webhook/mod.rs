@@ -30,6 +30,7 @@ mod webhooks;
 
 pub use config::{DeliveryConfig, WebhookConfig};
 pub use counters::Counters;
+pub(crate) use delivery::REMEMBERED;
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use error::{CreateError, RedeliverError, StartError};
 pub use network::{InvalidNetwork, Network};
