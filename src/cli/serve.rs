@@ -39,7 +39,7 @@ pub(super) async fn serve(
 ) -> Result<(), Failure> {
     // Asked for first: a signal that comes while the gateway starts must not be lost.
     let mut signals = Signals::new()?;
-    let gateway = Gateway::start(config)
+    let mut gateway = Gateway::start(config)
         .await
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let ended = match ready(&gateway).await {

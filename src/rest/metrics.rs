@@ -55,8 +55,8 @@ impl Collector for Snapshot {
         out.gauge("thingway_things", "Things in the registry", app.registry.len())?;
         let properties = app.registry.property_count();
         out.gauge("thingway_properties", "Properties of all things", properties)?;
-        let changes = [(vec![], app.recorder.recorded())];
-        out.counters("thingway_changes", "States and events that were recorded", &changes)?;
+        let recorded = app.recorder.recorded();
+        out.counter("thingway_changes", "States and events that were recorded", recorded)?;
         out.gauge("thingway_streams_open", "Open event streams and sockets", app.streams.open())?;
         let waiting = app.commands.waiting();
         out.gauge("thingway_commands_waiting", "Commands that wait for their device", waiting)?;
@@ -72,7 +72,13 @@ type Sample<'a, N> = (Vec<(&'a str, &'a str)>, N);
 
 impl Out<'_, '_> {
     fn gauge(&mut self, name: &str, help: &str, value: usize) -> fmt::Result {
-        self.gauges(name, help, &[(vec![], i64::try_from(value).unwrap_or(i64::MAX))])
+        let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge.encode(self.0.encode_descriptor(name, help, None, gauge.metric_type())?)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let counter = ConstCounter::new(value);
+        counter.encode(self.0.encode_descriptor(name, help, None, counter.metric_type())?)
     }
 
     fn gauges(&mut self, name: &str, help: &str, samples: &[Sample<'_, i64>]) -> fmt::Result {

@@ -34,6 +34,7 @@ use axum::http::header::{self, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -74,7 +75,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(app.config.max_body_bytes))
         .layer(CompressionLayer::new().compress_when(compressible()))
-        .layer(cors(&app.config))
+        .layer(option_layer(cors(&app.config)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), finish))
         .with_state(app)
@@ -98,7 +99,11 @@ fn compressible() -> impl Predicate {
         .and(NotForContentType::new("application/octet-stream"))
 }
 
-fn cors(config: &HttpConfig) -> CorsLayer {
+/// None unless some origin is allowed: without it browsers keep other sites' pages out.
+fn cors(config: &HttpConfig) -> Option<CorsLayer> {
+    if config.cors_origins.is_empty() {
+        return None;
+    }
     let exposed = [header::ETAG, header::LAST_MODIFIED, header::LINK, header::LOCATION]
         .into_iter()
         .chain(["thingway-quality", "thingway-position"].map(HeaderName::from_static));
@@ -110,11 +115,11 @@ fn cors(config: &HttpConfig) -> CorsLayer {
         .expose_headers(exposed.collect::<Vec<_>>())
         .max_age(Duration::from_secs(3600));
     if config.cors_origins.iter().any(|origin| origin == "*") {
-        return layer.allow_origin(AllowOrigin::any());
+        return Some(layer.allow_origin(AllowOrigin::any()));
     }
     let origins =
         config.cors_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
-    layer.allow_origin(AllowOrigin::list(origins))
+    Some(layer.allow_origin(AllowOrigin::list(origins)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
