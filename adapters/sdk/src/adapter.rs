@@ -24,7 +24,11 @@ pub trait Adapter: Send + Sync + 'static {
     /// the link is lost (`Err` says why). One call is one life of the link: the supervisor backs
     /// off and calls again, so this never waits for a second chance on its own. After `stop` it
     /// returns within a second or two.
-    fn run(&self, reports: Reports, stop: CancellationToken) -> BoxFuture<'_, Result<(), AdapterError>>;
+    fn run(
+        &self,
+        reports: Reports,
+        stop: CancellationToken,
+    ) -> BoxFuture<'_, Result<(), AdapterError>>;
 
     /// Carries one command and tells what is known of the answer: it answers for the device,
     /// where the protocol lets it, never for a broker in between. May be called at any time, also

@@ -80,7 +80,11 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// When a limit is passed, or the payload is not what its media type says.
-pub fn decode(payload: &Payload, limits: &Limits, out: &mut impl Leaves) -> Result<Decoded, DecodeError> {
+pub fn decode(
+    payload: &Payload,
+    limits: &Limits,
+    out: &mut impl Leaves,
+) -> Result<Decoded, DecodeError> {
     let bytes = payload.bytes.as_ref();
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -114,7 +118,11 @@ fn declared(content_type: Option<&str>) -> Option<Encoding> {
     }
 }
 
-fn undeclared(bytes: &[u8], limits: &Limits, out: &mut impl Leaves) -> Result<Decoded, DecodeError> {
+fn undeclared(
+    bytes: &[u8],
+    limits: &Limits,
+    out: &mut impl Leaves,
+) -> Result<Decoded, DecodeError> {
     let not_json = match json::walk(bytes, limits, out)? {
         Ok(()) => return Ok(Decoded { encoding: Encoding::Json, note: None }),
         Err(error) => error,
@@ -162,7 +170,10 @@ mod tests {
 
     const LIMITS: Limits = Limits { depth: 32, leaves: 100, name_bytes: 256 };
 
-    fn read(bytes: &[u8], content_type: Option<&str>) -> (Vec<(String, String)>, Result<Decoded, DecodeError>) {
+    fn read(
+        bytes: &[u8],
+        content_type: Option<&str>,
+    ) -> (Vec<(String, String)>, Result<Decoded, DecodeError>) {
         let payload = Payload {
             bytes: bytes::Bytes::copy_from_slice(bytes),
             content_type: content_type.map(SmolStr::new),
@@ -208,7 +219,18 @@ mod tests {
 
     #[test]
     fn what_looks_like_json_and_is_not_stays_text_and_says_so() {
-        for text in ["NaN", "-Infinity", "{\"a\":NaN}", "{\"a\":1", "+5", "007", "1,5", "[1,]", "{\"a\":1}x", r#"{"a":1,"b":"\ud800"}"#] {
+        for text in [
+            "NaN",
+            "-Infinity",
+            "{\"a\":NaN}",
+            "{\"a\":1",
+            "+5",
+            "007",
+            "1,5",
+            "[1,]",
+            "{\"a\":1}x",
+            r#"{"a":1,"b":"\ud800"}"#,
+        ] {
             let (seen, decoded) = read(text.as_bytes(), None);
             let decoded = decoded.unwrap();
             let quoted = serde_json::to_string(text).unwrap();

@@ -140,7 +140,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_of_an_observation_is_refused() {
-        for text in ["", "21.5", "0", "-1", "NaN", "inf", "1e300", "yesterday", "1970-01-01T00:00:00Z"] {
+        for text in
+            ["", "21.5", "0", "-1", "NaN", "inf", "1e300", "yesterday", "1970-01-01T00:00:00Z"]
+        {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

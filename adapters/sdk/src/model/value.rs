@@ -29,7 +29,9 @@ pub struct Number(SmolStr);
 
 /// Text that is no JSON number.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no number: JSON knows digits, a leading minus, one decimal point and an exponent")]
+#[error(
+    "`{0}` is no number: JSON knows digits, a leading minus, one decimal point and an exponent"
+)]
 pub struct InvalidNumber(String);
 
 impl Number {
