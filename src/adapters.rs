@@ -1,12 +1,15 @@
 //! The one table in which protocols plug in.
 //!
-//! To add one, write its crate against `thingway-sdk`, then add a row to [`protocols!`] below and
-//! the function that its last column names.
+//! To add one, write its crate against `thingway-sdk`, add a row to `protocols!` below, and say
+//! with `impl Protocol` how its adapter is made.
+
+#[macro_use]
+mod table;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use serde::de::Error;
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use thingway_mqtt::config::InvalidBridge;
 use thingway_mqtt::{Bridge, BridgeConfig};
@@ -15,6 +18,60 @@ use thingway_mqtt::{Broker, BrokerConfig};
 use thingway_sdk::{Adapter, AdapterError};
 use utoipa::ToSchema;
 
+protocols! {
+    // protocol = "…"      its options
+    "mqtt"        => Mqtt(BridgeConfig),
+    #[cfg(feature = "embedded-broker")]
+    "mqtt-broker" => MqttBroker(BrokerConfig),
+}
+
+/// What the gateway must know of a protocol's options, beside how they are written.
+trait Protocol: DeserializeOwned + ToSchema {
+    /// Makes the adapter; a server takes its port here, so that a taken one is known at once.
+    async fn build(&self, name: &str) -> Result<Built, BuildError>;
+
+    /// What is wrong with options that can each be read.
+    fn objection(&self) -> Option<Objection>;
+
+    /// Where it connects to, without credentials; none when devices connect to it instead.
+    fn remote(&self) -> Option<String>;
+}
+
+impl Protocol for BridgeConfig {
+    async fn build(&self, name: &str) -> Result<Built, BuildError> {
+        Ok(Built { adapter: Arc::new(Bridge::new(name, self.clone())?), listens: None })
+    }
+
+    fn objection(&self) -> Option<Objection> {
+        let reason = self.check().err()?.to_string();
+        Some(Objection { key: None, reason, help: "correct these options".into() })
+    }
+
+    fn remote(&self) -> Option<String> {
+        Some(self.url.to_string())
+    }
+}
+
+#[cfg(feature = "embedded-broker")]
+impl Protocol for BrokerConfig {
+    async fn build(&self, name: &str) -> Result<Built, BuildError> {
+        let broker = Broker::new(name, self.clone());
+        let listens = Some(broker.bind().await.map_err(BuildError::Listen)?);
+        Ok(Built { adapter: Arc::new(broker), listens })
+    }
+
+    fn objection(&self) -> Option<Objection> {
+        let reason = format!("everybody who reaches {} could publish and subscribe", self.listen);
+        let help = "listen on 127.0.0.1, or allow it with --allow-anonymous (allow_anonymous = \
+                    true in this adapter)";
+        (!self.is_guarded()).then(|| Objection { key: Some("listen"), reason, help: help.into() })
+    }
+
+    fn remote(&self) -> Option<String> {
+        None
+    }
+}
+
 /// `[[adapters]]`: one silo that the gateway is connected to.
 #[derive(Debug, Clone)]
 pub struct AdapterEntry {
@@ -22,6 +79,16 @@ pub struct AdapterEntry {
     pub name: String,
     /// Its protocol, and what can be set there.
     pub protocol: ProtocolConfig,
+}
+
+impl AdapterEntry {
+    /// Makes the adapter; a server takes its port here, so that a taken one is known at once.
+    ///
+    /// # Errors
+    /// When the port can't be had, or options contradict each other.
+    pub async fn build(&self) -> Result<Built, BuildError> {
+        self.protocol.build(&self.name).await
+    }
 }
 
 /// An adapter that is ready to run.
@@ -43,86 +110,13 @@ pub enum BuildError {
     Listen(AdapterError),
 }
 
-impl AdapterEntry {
-    /// Makes the adapter; a server takes its port here, so that a taken one is known at once.
-    ///
-    /// # Errors
-    /// When the port can't be had, or options contradict each other.
-    pub async fn build(&self) -> Result<Built, BuildError> {
-        self.protocol.build(&self.name).await
-    }
-}
-
-macro_rules! protocols {
-    ($($(#[$attribute:meta])* $name:literal => $variant:ident($config:ty) by $build:path;)*) => {
-        /// What can be set for an adapter, by protocol.
-        #[derive(Debug, Clone)]
-        #[allow(clippy::large_enum_variant, reason = "there is a handful of them, made once")]
-        pub enum ProtocolConfig {
-            $($(#[$attribute])* #[doc = concat!("`protocol = \"", $name, "\"`")] $variant($config),)*
-        }
-
-        impl ProtocolConfig {
-            /// Every protocol that this build speaks.
-            pub const NAMES: &[&str] = &[$($(#[$attribute])* $name,)*];
-
-            /// The word in `protocol = "…"`.
-            #[must_use]
-            pub const fn name(&self) -> &'static str {
-                match self { $($(#[$attribute])* Self::$variant(_) => $name,)* }
-            }
-
-            /// Reads the options of one protocol.
-            pub(crate) fn read<'de, D: Deserializer<'de>>(
-                protocol: &str,
-                options: D,
-            ) -> Result<Self, D::Error> {
-                match protocol {
-                    $($(#[$attribute])* $name => <$config>::deserialize(options).map(Self::$variant),)*
-                    other => Err(D::Error::unknown_variant(other, Self::NAMES)),
-                }
-            }
-
-            /// The schema of the options of each protocol, and all that those refer to.
-            pub(crate) fn schemas() -> Vec<ProtocolSchema> {
-                vec![$($(#[$attribute])* ProtocolSchema::of::<$config>($name),)*]
-            }
-
-            async fn build(&self, name: &str) -> Result<Built, BuildError> {
-                match self { $($(#[$attribute])* Self::$variant(config) => $build(name, config).await,)* }
-            }
-        }
-    };
-}
-
-protocols! {
-    // protocol          its options            made by
-    "mqtt"        => Mqtt(BridgeConfig)       by bridge;
-    #[cfg(feature = "embedded-broker")]
-    "mqtt-broker" => MqttBroker(BrokerConfig) by broker;
-}
-
-impl ProtocolConfig {
-    /// Where it connects to, without credentials; none when devices connect to it instead.
-    #[must_use]
-    pub fn remote(&self) -> Option<String> {
-        match self {
-            Self::Mqtt(bridge) => Some(bridge.url.to_string()),
-            #[cfg(feature = "embedded-broker")]
-            Self::MqttBroker(_) => None,
-        }
-    }
-}
-
-async fn bridge(name: &str, config: &BridgeConfig) -> Result<Built, BuildError> {
-    Ok(Built { adapter: Arc::new(Bridge::new(name, config.clone())?), listens: None })
-}
-
-#[cfg(feature = "embedded-broker")]
-async fn broker(name: &str, config: &BrokerConfig) -> Result<Built, BuildError> {
-    let broker = Broker::new(name, config.clone());
-    let listens = Some(broker.bind().await.map_err(BuildError::Listen)?);
-    Ok(Built { adapter: Arc::new(broker), listens })
+/// Something that is wrong with a protocol's options.
+pub(crate) struct Objection {
+    /// The key that is to blame, when it is one alone.
+    pub(crate) key: Option<&'static str>,
+    pub(crate) reason: String,
+    /// What to do.
+    pub(crate) help: String,
 }
 
 /// The JSON Schema of one protocol's options.

@@ -133,10 +133,7 @@ impl Commands {
         let command = Command {
             id: CommandId(record.id.clone()),
             form: target.form(),
-            payload: Payload {
-                bytes: target.rule.payload.fill(&value).into(),
-                content_type: None,
-            },
+            payload: Payload { bytes: target.rule.payload.fill(&value).into(), content_type: None },
             deadline: Instant::now() + self.deadline,
         };
         thing.set_desired(property.slot, record.desired());

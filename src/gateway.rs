@@ -50,7 +50,9 @@ pub struct Addresses {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port is taken, or the address is not this machine's.
-    #[error("can't listen for HTTP on {address}: {cause}; name another one with --http ADDRESS:PORT")]
+    #[error(
+        "can't listen for HTTP on {address}: {cause}; name another one with --http ADDRESS:PORT"
+    )]
     Http {
         /// The address that was asked for.
         address: SocketAddr,
@@ -173,8 +175,10 @@ impl Gateway {
 impl Tasks {
     fn start(app: &Arc<App>, listener: TcpListener, closing: CancellationToken) -> Self {
         let intake = CancellationToken::new();
-        let supervised =
-            app.silos.iter().map(|silo| (silo.name.clone(), supervise(silo.clone(), intake.clone())));
+        let supervised = app
+            .silos
+            .iter()
+            .map(|silo| (silo.name.clone(), supervise(silo.clone(), intake.clone())));
         let adapters = supervised.collect();
         let http = tokio::spawn(serve(listener, app.clone(), closing.clone()));
         Self { intake, closing, adapters, http }

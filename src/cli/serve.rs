@@ -11,11 +11,14 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::telemetry::{self, Format};
 
+/// The embedded broker's engine logs every connection of every device.
+const USUAL_FILTER: &str = "info,mqtt5=warn";
+
 /// What is logged, and how. Logs go to stderr.
 #[derive(Debug, clap::Args)]
 pub(super) struct LogArgs {
     /// What to log: error, warn, info, debug or trace, also by module: info,thingway_mqtt=debug
-    #[arg(long = "log", env = "THINGWAY_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long = "log", env = "THINGWAY_LOG", value_name = "FILTER", default_value = USUAL_FILTER)]
     filter: String,
     /// How to write logs
     #[arg(long = "log-format", value_enum, default_value_t = Format::Text, value_name = "FORMAT")]

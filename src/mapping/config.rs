@@ -46,7 +46,10 @@ impl RuleConfig {
             .flat_map(TextTemplate::placeholders)
             .filter(|name| !self.topic.names(name))
             .map(|name| {
-                format!("`{{{name}}}` is used, but no level of the topic `{}` has that name", self.topic)
+                format!(
+                    "`{{{name}}}` is used, but no level of the topic `{}` has that name",
+                    self.topic
+                )
             })
             .collect();
         errors.extend(self.properties.iter().filter_map(|(name, property)| property.check(name)));

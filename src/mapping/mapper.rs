@@ -237,8 +237,8 @@ impl Arrival<'_, '_> {
     fn make_target(&mut self, address: &str, shape: Shape) -> Result<Arc<Target>, String> {
         let Mapper { adapter, names, .. } = self.mapper;
         let rule = self.route.rule.as_ref();
-        let named = rule
-            .and_then(|rule| Some(rule.thing.as_ref()?.fill(&rule.topic.captures(address)?)));
+        let named =
+            rule.and_then(|rule| Some(rule.thing.as_ref()?.fill(&rule.topic.captures(address)?)));
         let id = match (named, shape) {
             (Some(name), _) => names.of_rule(&name),
             (None, Shape::Object) => names.of_base(adapter, address),

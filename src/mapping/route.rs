@@ -48,10 +48,8 @@ impl Route {
 
     /// A property that comes from this route, with what the rule says of it.
     pub(super) fn property(&self, name: SmolStr, slot: usize, source: Source) -> Property {
-        let of_rule = self
-            .rule
-            .as_ref()
-            .and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
+        let of_rule =
+            self.rule.as_ref().and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
         let write = of_rule.and_then(|(rule, property)| {
             let write = property.write.clone()?;
             let captures = rule.topic.captures(source.address.as_str())?;

@@ -142,8 +142,9 @@ impl TryFrom<String> for TextTemplate {
         let mut pieces = Vec::new();
         let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) =
-                after.split_once('}').ok_or_else(|| format!("in `{text}`, a `{{` is not closed"))?;
+            let (name, behind) = after
+                .split_once('}')
+                .ok_or_else(|| format!("in `{text}`, a `{{` is not closed"))?;
             if !is_identifier(name) {
                 return Err(format!("in `{text}`, `{{{name}}}` names no level of the topic"));
             }

@@ -56,12 +56,11 @@ impl View {
                     false => frames::plain_frame(seq, &state.value),
                 })
             }
-            (Self::Occurrences { event, named }, What::Event(name, data, _)) => {
-                (name == event).then(|| match named {
+            (Self::Occurrences { event, named }, What::Event(name, data, _)) => (name == event)
+                .then(|| match named {
                     true => change.frame(|_| frames::named_frame(seq, name, data)),
                     false => frames::plain_frame(seq, data),
-                })
-            }
+                }),
             (Self::Records, What::State(..)) => Some(record(seq, &frames::record(change))),
             (Self::Directory { only, data }, What::Directory(event, _)) => only
                 .is_none_or(|only| only == *event)

@@ -52,7 +52,9 @@ impl App {
         self.streams.enter().ok_or_else(|| {
             let most = self.limits.streams;
             Problem::busy(
-                format!("all {most} places for streams are taken; close one or raise limits.streams"),
+                format!(
+                    "all {most} places for streams are taken; close one or raise limits.streams"
+                ),
                 10,
             )
         })

@@ -22,9 +22,12 @@ use super::{App, Problem, td_rules, thing_description};
 const MOST_ON_A_PAGE: usize = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list_things, create_thing))
-        .routes(routes!(read_thing, replace_thing, change_thing, delete_thing))
+    OpenApiRouter::new().routes(routes!(list_things, create_thing)).routes(routes!(
+        read_thing,
+        replace_thing,
+        change_thing,
+        delete_thing
+    ))
 }
 
 /// Which part of the list.
@@ -76,8 +79,7 @@ async fn list_things(
     let things = app.registry.page(page.offset, page.limit);
     let described = things.iter().map(|thing| thing_description::describe(thing, &base));
     let body = described.collect::<Json>().to_string();
-    let canonical =
-        format!("<{}>; rel=\"canonical\"; etag=\"{generation}\"", base.url("/things"));
+    let canonical = format!("<{}>; rel=\"canonical\"; etag=\"{generation}\"", base.url("/things"));
     let next = page.offset.checked_add(page.limit).filter(|next| *next < app.registry.len());
     let next = next.map(|offset| {
         let url = base.url(&format!("/things?offset={offset}&limit={}", page.limit));
@@ -242,9 +244,8 @@ fn resolve(written: &str) -> Result<ThingId, Problem> {
 
 fn register(app: &App, id: &ThingId, td: Map<String, Json>) -> Result<Response, Problem> {
     let registered = app.recorder.write().register(id, own(td), Timestamp::now());
-    registered.map_err(|refusal| {
-        Problem::new(StatusCode::INSUFFICIENT_STORAGE, refusal.to_string())
-    })?;
+    registered
+        .map_err(|refusal| Problem::new(StatusCode::INSUFFICIENT_STORAGE, refusal.to_string()))?;
     let location = format!("/things/{}", segment(id.name()));
     Ok((StatusCode::CREATED, [(LOCATION, location)]).into_response())
 }

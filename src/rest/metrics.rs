@@ -111,7 +111,8 @@ impl Out<'_, '_> {
                 ("unmapped", count.unmapped),
                 ("failed", count.failed),
             ];
-            outcomes.extend(by_outcome.map(|(outcome, n)| (vec![adapter, ("outcome", outcome)], n)));
+            outcomes
+                .extend(by_outcome.map(|(outcome, n)| (vec![adapter, ("outcome", outcome)], n)));
             let by_kind = [("text", count.kept_as_text), ("octets", count.kept_as_octets)];
             kept.extend(by_kind.map(|(kind, n)| (vec![adapter, ("as", kind)], n)));
         }

@@ -66,7 +66,6 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// The gateway's HTTP service.
-#[must_use]
 pub fn router(app: Arc<App>) -> Router {
     let (router, _) = routes().split_for_parts();
     router

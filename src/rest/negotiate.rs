@@ -146,8 +146,13 @@ mod tests {
 
     #[test]
     fn entity_tags_match_singly_in_lists_and_by_star() {
-        let cases =
-            [("\"5\"", true), ("W/\"5\"", true), ("\"4\", \"5\"", true), ("*", true), ("\"55\"", false)];
+        let cases = [
+            ("\"5\"", true),
+            ("W/\"5\"", true),
+            ("\"4\", \"5\"", true),
+            ("*", true),
+            ("\"55\"", false),
+        ];
         for (value, expected) in cases {
             let headers = headers("if-none-match", value);
             assert_eq!(has_already(&headers, Seq(5)), expected, "{value}");

@@ -53,7 +53,8 @@ impl Violations {
         let definitions = match td.get("securityDefinitions") {
             Some(Json::Object(definitions)) if !definitions.is_empty() => definitions,
             _ => {
-                let example = "is required: schemes by name, as {\"nosec_sc\":{\"scheme\":\"nosec\"}}";
+                let example =
+                    "is required: schemes by name, as {\"nosec_sc\":{\"scheme\":\"nosec\"}}";
                 return self.add("securityDefinitions", example);
             }
         };

@@ -1,42 +1,15 @@
 use super::super::sections::Entry;
+use super::super::tree::Step;
 use super::Checks;
-use crate::adapters::{AdapterEntry, ProtocolConfig};
+use crate::adapters::AdapterEntry;
 
 pub(super) fn check(adapters: &[Entry<AdapterEntry>], checks: &mut Checks<'_>) {
     let names = adapters.iter().map(|entry| (entry.index, entry.value.name.as_str()));
     checks.names("adapters", names);
-    for entry in adapters {
-        match &entry.value.protocol {
-            ProtocolConfig::Mqtt(bridge) => {
-                let reason = bridge.check().err().map(|error| error.to_string());
-                reason.iter().for_each(|reason| contradiction(entry, reason, checks));
-            }
-            #[cfg(feature = "embedded-broker")]
-            ProtocolConfig::MqttBroker(broker) if !broker.is_guarded() => {
-                unguarded(entry, broker, checks);
-            }
-            #[cfg(feature = "embedded-broker")]
-            ProtocolConfig::MqttBroker(_) => {}
-        }
+    for Entry { index, value } in adapters {
+        let Some(objection) = value.protocol.objection() else { continue };
+        let mut path = vec!["adapters".into(), (*index).into()];
+        path.extend(objection.key.map(Step::from));
+        checks.refuse(&path, &objection.reason, objection.help);
     }
-}
-
-fn contradiction(entry: &Entry<AdapterEntry>, reason: &str, checks: &mut Checks<'_>) {
-    let help = format!("correct the options of the adapter `{}`", entry.value.name);
-    checks.refuse(&["adapters".into(), entry.index.into()], reason, help);
-}
-
-#[cfg(feature = "embedded-broker")]
-fn unguarded(
-    entry: &Entry<AdapterEntry>,
-    broker: &thingway_mqtt::BrokerConfig,
-    checks: &mut Checks<'_>,
-) {
-    let reason = format!("everybody who reaches {} could publish and subscribe", broker.listen);
-    let help = format!(
-        "listen on 127.0.0.1, or allow it with --allow-anonymous (allow_anonymous = true in the \
-         adapter `{}`)",
-        entry.value.name
-    );
-    checks.refuse(&["adapters".into(), entry.index.into(), "listen".into()], &reason, help);
 }

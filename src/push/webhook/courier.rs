@@ -121,7 +121,7 @@ impl Round {
         let outbox = &mut self.courier.outbox;
         let verdict =
             outbox.settle(ended.ticket, &ended.outcome, Instant::now(), rand::random::<f64>());
-        self.courier.counters.count_attempt(verdict == Verdict::Delivered);
+        self.courier.counters.count_attempt(ended.outcome.error().is_none());
         let outcome = match verdict {
             Verdict::Delivered => DeliveryOutcome::Delivered,
             Verdict::GivenUp => DeliveryOutcome::GivenUp,

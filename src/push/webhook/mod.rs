@@ -23,6 +23,8 @@ mod outcome;
 mod patch;
 mod secret;
 mod source;
+#[cfg(test)]
+mod tests;
 mod view;
 #[expect(clippy::module_inception, reason = "one webhook, among what all webhooks need")]
 mod webhook;

@@ -14,6 +14,7 @@ use super::delivery::{Deliveries, Delivery, DeliveryOutcome};
 use super::event::Event;
 use super::health::Health;
 use super::outcome::Outcome;
+use super::patch::Fault;
 use super::secret::{Keys, Secret};
 use crate::log::Seq;
 
@@ -125,19 +126,25 @@ impl Webhook {
 
     /// Changes what is wanted; without a filter or `enabled` among it, what failed is just tried
     /// again.
-    pub(super) fn redefine(&self, after: Definition, secret: Option<Secret>) {
+    pub(super) fn redefine(
+        &self,
+        change: impl FnOnce(&Definition) -> Result<Definition, Vec<Fault>>,
+        secret: Option<Secret>,
+    ) -> Result<(), Vec<Fault>> {
         let restart = self.with(|state| {
+            let after = change(&state.definition)?;
+            let restart = !after.wants_the_same_as(&state.definition);
+            state.definition = after;
             if let Some(secret) = secret {
                 state.keys.rotate(secret, Instant::now());
             }
-            if after.enabled {
+            if state.definition.enabled {
                 state.health.disabled_because = None;
             }
-            let restart = !after.wants_the_same_as(&state.definition);
-            state.definition = after;
-            restart
-        });
+            Ok(restart)
+        })?;
         self.order(Orders { restart, rewind: None });
+        Ok(())
     }
 
     /// Makes one attempt at an event beside the others, and notes how it ended.

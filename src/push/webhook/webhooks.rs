@@ -202,8 +202,7 @@ impl Webhooks {
         let generated = matches!(patch.secret, Some(NewSecret::Generated));
         let secret = new_secret(patch.secret.as_ref())?;
         let shown = secret.as_ref().filter(|_| generated).map(|secret| secret.reveal().to_owned());
-        let before = webhook.with(|state| state.definition.clone());
-        webhook.redefine(before.changed(patch, &self.denied)?, secret);
+        webhook.redefine(|before| before.changed(patch, &self.denied), secret)?;
         let view = self.view(&webhook);
         Ok(Some(match shown {
             Some(secret) => view.with_secret(secret),

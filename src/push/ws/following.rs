@@ -17,15 +17,6 @@ use crate::rest::Problem;
 /// A subscription that is still catching up hears nothing of what is live.
 const NOT_YET: Seq = Seq(u64::MAX);
 
-/// What of a thing can be subscribed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// States of its properties.
-    Properties,
-    /// Occurrences of its events.
-    Events,
-}
-
 /// What a consumer wants to hear of.
 pub(super) struct Wish {
     /// Properties or events.
@@ -55,29 +46,11 @@ pub(super) struct Following {
     last_id: u64,
 }
 
-struct Followed {
-    thing: Arc<Thing>,
-    properties: Subscriptions,
-    events: Subscriptions,
-}
-
 /// One subscription's own way from an older position.
 struct CatchUp {
     thing: Arc<Thing>,
     subscription: u64,
     position: Seq,
-}
-
-/// Something to be told; `only` to the subscription that catches up on it.
-struct Item {
-    news: News,
-    only: Option<u64>,
-}
-
-enum News {
-    Change(Arc<Change>),
-    Newest(Newest),
-    Missing(Arc<Thing>, Missing),
 }
 
 impl Following {
@@ -232,64 +205,6 @@ impl Following {
         self.page.extend(news.map(|news| Item { news, only }));
     }
 
-    fn tell(&mut self, item: &Item) {
-        let Item { news, only } = item;
-        match news {
-            News::Change(change) => self.ready.extend(self.tell_change(change, *only)),
-            News::Newest(newest) => self.ready.extend(self.tell_newest(newest, *only)),
-            News::Missing(thing, missing) => self.tell_missing(thing, *missing, *only),
-        }
-    }
-
-    fn tell_change(&self, change: &Change, only: Option<u64>) -> Option<String> {
-        let followed = self.things.get(change.thing())?;
-        let (name, subscriptions) = match &change.what {
-            What::State(property, _) => (&property.name, &followed.properties),
-            What::Event(name, ..) => (name, &followed.events),
-            What::Directory(..) => return None,
-        };
-        let subscription = subscriptions.for_name(name)?;
-        if !Arc::ptr_eq(followed.thing.lane(), &change.lane)
-            || !subscription.hears(change.seq, only)
-        {
-            return None;
-        }
-        let body = match &change.what {
-            What::State(_, state) => Body::state(state),
-            What::Event(_, data, time) => {
-                Body { data: Some(data), timestamp: Some(*time), ..Body::default() }
-            }
-            What::Directory(..) => return None,
-        };
-        let body = Body { seq: Some(change.seq), ..body };
-        Some(notification(change.thing(), subscription, Some(name), body))
-    }
-
-    fn tell_newest(&self, newest: &Newest, only: Option<u64>) -> Option<String> {
-        let slot = &newest.slot;
-        let followed = self.things.get(newest.thing.id())?;
-        let subscription = followed.properties.for_name(&slot.property.name)?;
-        if !Arc::ptr_eq(&followed.thing, &newest.thing) || !subscription.hears(slot.revision, only)
-        {
-            return None;
-        }
-        let body = Body { seq: Some(slot.revision), ..Body::state(&slot.state) };
-        let name = Some(slot.property.name.as_str());
-        Some(notification(newest.thing.id(), subscription, name, body))
-    }
-
-    fn tell_missing(&mut self, thing: &Arc<Thing>, missing: Missing, only: Option<u64>) {
-        let Some(followed) = self.things.get(thing.id()) else { return };
-        for subscription in followed.iter().filter(|one| one.hears(missing.until, only)) {
-            let after = match only {
-                Some(_) => missing.after,
-                None => missing.after.max(subscription.after),
-            };
-            let body = Body { gap: Some(Missing { after, ..missing }), ..Body::default() };
-            self.ready.push_back(notification(thing.id(), subscription, None, body));
-        }
-    }
-
     /// Tells every subscription to a thing that it is over.
     fn end(&mut self, thing: &Arc<Thing>) {
         let same = |followed: &Followed| Arc::ptr_eq(&followed.thing, thing);
@@ -302,49 +217,6 @@ impl Following {
             let gone = Problem::not_found("the thing was removed; this subscription ends");
             let body = Body::error(gone);
             self.ready.push_back(notification(thing.id(), subscription, None, body));
-        }
-    }
-}
-
-/// What takes the place of missing changes of these things.
-fn news_of(gap: Gap, touched: Vec<Arc<Thing>>) -> impl Iterator<Item = News> {
-    let missing = Missing { after: gap.after, until: gap.until, reason: gap.reason };
-    let touched = touched.into_iter().map(move |thing| News::Missing(thing, missing));
-    touched.chain(gap.states.into_iter().map(News::Newest))
-}
-
-impl Followed {
-    fn new(thing: Arc<Thing>) -> Self {
-        Self { thing, properties: Subscriptions::default(), events: Subscriptions::default() }
-    }
-
-    fn of_mut(&mut self, kind: Kind) -> &mut Subscriptions {
-        match kind {
-            Kind::Properties => &mut self.properties,
-            Kind::Events => &mut self.events,
-        }
-    }
-
-    fn by_id(&mut self, id: u64) -> Option<&mut Subscription> {
-        self.properties.by_id(id).or_else(|| self.events.by_id(id))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Subscription> {
-        self.properties.iter().chain(self.events.iter())
-    }
-
-    fn len(&self) -> usize {
-        self.properties.len() + self.events.len()
-    }
-}
-
-impl Subscription {
-    /// Whether it is for this one to hear: it catches up on it, or it came after all that it
-    /// knows.
-    fn hears(&self, seq: Seq, only: Option<u64>) -> bool {
-        match only {
-            Some(id) => id == self.id,
-            None => seq > self.after,
         }
     }
 }
