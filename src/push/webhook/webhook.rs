@@ -141,7 +141,7 @@ impl Webhook {
             if state.definition.enabled {
                 state.health.disabled_because = None;
             }
-            Ok(restart)
+            Ok::<_, Vec<Fault>>(restart)
         })?;
         self.order(Orders { restart, rewind: None });
         Ok(())
