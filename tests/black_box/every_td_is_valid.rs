@@ -41,7 +41,6 @@ async fn zoo() -> Gateway {
     device.publish("all/mixed", [0xff]).await;
     device.publish("x", "1").await;
     device.publish("odd name/ü//v", "1").await;
-    device.publish("$odd/v", "1").await;
     let td = json!({
         "@context": ["https://www.w3.org/2022/wot/td/v1.1", {"ex": "https://example.org/"}],
         "title": "Registered",
@@ -57,7 +56,7 @@ async fn zoo() -> Gateway {
         .must(201);
     gateway.value_becomes("x", "x", "1").await;
     gateway.value_becomes("home.hall.thermostat", "setpoint", "20").await;
-    gateway.received(12).await;
+    gateway.received(11).await;
     gateway.assert_conserved().await;
     gateway
 }
@@ -111,7 +110,9 @@ async fn by_the_rules_that_no_schema_can_say() {
         for name in strings(&td["security"]) {
             assert!(definitions.contains_key(&name), "{name} is not defined: {td}");
         }
-        let registered = td["title"] == "Registered";
+        // What a device of another maker offers is its own affair, and the directory is no device.
+        let foreign =
+            td["title"] == "Registered" || td["@type"].to_string().contains("ThingDirectory");
         for (kind, ops) in [
             (
                 "properties",
@@ -140,7 +141,7 @@ async fn by_the_rules_that_no_schema_can_say() {
                     );
                     offered.extend(of);
                 }
-                if registered || kind != "properties" {
+                if foreign || kind != "properties" {
                     continue;
                 }
                 assert!(offered.contains(&"readproperty".to_owned()), "{what}");

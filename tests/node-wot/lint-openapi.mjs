@@ -14,7 +14,11 @@ const config = await createConfig({
         "operation-4xx-response": "off",
     },
 });
-const problems = await lint({ ref: process.argv[2], config });
+const found = await lint({ ref: process.argv[2], config });
+// A WebSocket begins with 101, which no rule knows.
+const handshake = (problem) =>
+    problem.ruleId === "operation-2xx-response" && problem.location[0]?.pointer.startsWith("#/paths/~1ws/");
+const problems = found.filter((problem) => !handshake(problem));
 if (problems.length > 0) {
     for (const problem of problems) {
         console.error(`${problem.severity} ${problem.ruleId}: ${problem.message} at ${problem.location[0]?.pointer}`);
