@@ -17,6 +17,7 @@ mod delivery;
 mod error;
 mod event;
 mod health;
+mod manage;
 mod network;
 mod outbox;
 mod outcome;
