@@ -49,7 +49,8 @@ struct Message {
     thing: Option<String>,
     properties: Vec<String>,
     payload: String,
-    encoding: String,
+    /// None when the payload was not even looked at.
+    encoding: Option<String>,
 }
 
 /// How many messages are looked through for addresses that resemble the one asked for.
@@ -113,7 +114,9 @@ impl Message {
 
     fn origin(&self) -> String {
         let retained = if self.retained { ", retained" } else { "" };
-        format!("({} bytes of {}{retained}, from {})", self.bytes, self.encoding, self.adapter)
+        let encoding =
+            self.encoding.as_ref().map_or_else(String::new, |word| format!(" of {word}"));
+        format!("({} bytes{encoding}{retained}, from {})", self.bytes, self.adapter)
     }
 }
 
