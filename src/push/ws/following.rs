@@ -7,12 +7,12 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use thingway_sdk::ThingId;
 
-use super::message::{Body, Missing, notification};
-use super::subscriptions::{Subscription, Subscriptions};
-use crate::log::{Change, EventLog, Seq, What};
-use crate::push::feed::{Feed, Gap, Newest, Next, Scope};
+use super::followed::Followed;
+use super::news::{Happened, News, missing};
+use super::subscriptions::{Kind, Subscription, Subscriptions};
+use crate::log::{EventLog, Seq};
+use crate::push::feed::{Feed, Next, Scope};
 use crate::registry::{Registry, Thing};
-use crate::rest::Problem;
 
 /// A subscription that is still catching up hears nothing of what is live.
 const NOT_YET: Seq = Seq(u64::MAX);
@@ -39,7 +39,7 @@ pub(super) struct Following {
     things: HashMap<ThingId, Followed>,
     catching_up: VecDeque<CatchUp>,
     /// Taken from the feed and not yet told; never more than one page.
-    page: VecDeque<Item>,
+    page: VecDeque<News>,
     /// Told in the consumer's words and not yet fetched.
     ready: VecDeque<String>,
     entries: usize,
@@ -115,15 +115,17 @@ impl Following {
             self.turn_page();
         }
         while self.ready.is_empty() {
-            let item = self.page.pop_front()?;
-            self.tell(&item);
+            let news = self.page.pop_front()?;
+            if let Some(followed) = self.things.get(news.thing()) {
+                self.ready.extend(news.tell(followed));
+            }
         }
         self.ready.pop_front()
     }
 
     fn follow(&mut self, thing: &Arc<Thing>) {
         match self.things.get(thing.id()) {
-            Some(followed) if Arc::ptr_eq(&followed.thing, thing) => return,
+            Some(followed) if followed.is(thing) => return,
             // It was removed and came back before anybody looked.
             Some(former) => {
                 let former = former.thing.clone();
@@ -145,15 +147,21 @@ impl Following {
 
     /// Keeps the list of those that catch up no longer than that of the subscriptions.
     fn forget_replaced(&mut self) {
-        let things = &mut self.things;
-        self.catching_up.retain(|one| {
-            things.get_mut(one.thing.id()).is_some_and(|f| f.by_id(one.subscription).is_some())
-        });
+        let mut waiting = std::mem::take(&mut self.catching_up);
+        waiting.retain(|one| self.is_current(one));
+        self.catching_up = waiting;
+    }
+
+    fn is_current(&mut self, one: &CatchUp) -> bool {
+        let followed = self.things.get_mut(one.thing.id());
+        followed.is_some_and(|followed| followed.by_id(one.subscription).is_some())
     }
 
     fn turn_page(&mut self) {
         if let Some(one) = self.catching_up.pop_front() {
-            self.catch_up(one);
+            if self.is_current(&one) {
+                self.catch_up(one);
+            }
         } else if let Some(next) = self.feed.poll() {
             self.turn_to(next);
         }
@@ -161,62 +169,58 @@ impl Following {
 
     fn turn_to(&mut self, next: Next) {
         match next {
-            Next::Changes(changes) => self.add(changes.into_iter().map(News::Change), None),
+            Next::Changes(changes) => self.add(changes.into_iter().map(Happened::Change), None),
             Next::Gap(gap) => {
-                let touched = self.things.values().map(|followed| &followed.thing);
-                let touched = touched.filter(|thing| thing.lane().newest() > gap.after);
+                let things = self.things.values().map(|followed| &followed.thing);
+                let touched = things.filter(|thing| thing.lane().newest() > gap.after);
                 let touched = touched.cloned().collect();
-                self.add(news_of(gap, touched), None);
+                self.add(missing(gap, touched), None);
             }
             Next::Gone(thing) => self.end(&thing),
         }
     }
 
-    /// Reads one page for a subscription that resumes. It is live as soon as it is where the feed
-    /// stands: what follows, the feed tells.
+    /// Reads one page for a subscription that resumes.
     fn catch_up(&mut self, mut one: CatchUp) {
-        let things = vec![one.thing.clone()];
-        let mut feed = self.feed.beside(Scope::Things(things.clone()), one.position);
+        let scope = Scope::Things(vec![one.thing.clone()]);
+        let mut feed = self.feed.beside(scope, one.position);
         let next = feed.poll();
         one.position = feed.position();
-        let arrived = match next {
-            Some(Next::Changes(_) | Next::Gap(_)) => one.position >= self.feed.position(),
-            // That a thing is gone, the feed tells to all its subscriptions.
-            Some(Next::Gone(_)) | None => true,
-        };
-        let followed = self.things.get_mut(one.thing.id());
-        let Some(subscription) = followed.and_then(|f| f.by_id(one.subscription)) else { return };
-        if arrived {
-            subscription.after = one.position;
-        }
+        let only = Some(one.subscription);
         match next {
             Some(Next::Changes(changes)) => {
-                self.add(changes.into_iter().map(News::Change), Some(one.subscription));
+                self.add(changes.into_iter().map(Happened::Change), only);
             }
-            Some(Next::Gap(gap)) => self.add(news_of(gap, things), Some(one.subscription)),
-            Some(Next::Gone(_)) | None => {}
+            Some(Next::Gap(gap)) => self.add(missing(gap, vec![one.thing.clone()]), only),
+            // That a thing is gone, the feed tells to all its subscriptions.
+            Some(Next::Gone(_)) | None => return self.go_live(&one),
         }
-        if !arrived {
+        // What comes after the place where the feed stands, the feed tells.
+        if one.position >= self.feed.position() {
+            self.go_live(&one);
+        } else {
             self.catching_up.push_front(one);
         }
     }
 
-    fn add(&mut self, news: impl Iterator<Item = News>, only: Option<u64>) {
-        self.page.extend(news.map(|news| Item { news, only }));
+    fn go_live(&mut self, one: &CatchUp) {
+        let followed = self.things.get_mut(one.thing.id());
+        if let Some(subscription) = followed.and_then(|f| f.by_id(one.subscription)) {
+            subscription.after = one.position;
+        }
+    }
+
+    fn add(&mut self, news: impl Iterator<Item = Happened>, only: Option<u64>) {
+        self.page.extend(news.map(|what| News { what, only }));
     }
 
     /// Tells every subscription to a thing that it is over.
     fn end(&mut self, thing: &Arc<Thing>) {
-        let same = |followed: &Followed| Arc::ptr_eq(&followed.thing, thing);
-        if !self.things.get(thing.id()).is_some_and(same) {
-            return;
-        }
-        let Some(followed) = self.things.remove(thing.id()) else { return };
-        self.entries -= followed.len();
-        for subscription in followed.iter() {
-            let gone = Problem::not_found("the thing was removed; this subscription ends");
-            let body = Body::error(gone);
-            self.ready.push_back(notification(thing.id(), subscription, None, body));
+        if self.things.get(thing.id()).is_some_and(|followed| followed.is(thing))
+            && let Some(followed) = self.things.remove(thing.id())
+        {
+            self.entries -= followed.len();
+            self.ready.extend(followed.farewells());
         }
     }
 }

@@ -2,9 +2,9 @@
 //! Protocol has it (W3C Web Thing Protocol Community Group, editor's draft).
 //!
 //! A message goes through the files in this order: [`handshake`] lets a socket in, [`socket`]
-//! reads and writes it, [`request`] understands what was sent, [`session`] answers, [`writes`]
-//! wait for devices, [`following`] turns changes into notifications by way of [`subscriptions`],
-//! and [`message`] is what the consumer gets.
+//! reads and writes it, [`request`] understands what was sent, [`session`] has it done
+//! ([`answers`] read, [`writes`] wait for devices, [`following`] keeps [`subscriptions`] and turns
+//! changes into [`news`]), and [`message`] is what the consumer gets.
 //!
 //! The draft has no words for what a resumable stream needs. These members are added, and a
 //! consumer that does not know them loses nothing:
@@ -24,10 +24,15 @@
 //! ([`PAGE_BYTES`](super::feed::PAGE_BYTES)), and takes the next only when the last one was
 //! written; it has a limited number of subscriptions and of writes under way.
 
+mod answers;
+mod end;
+mod followed;
 mod following;
 mod handshake;
 mod heartbeat;
 mod message;
+mod news;
+mod operation;
 mod request;
 mod session;
 mod socket;
@@ -45,8 +50,9 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::rest::{App, Problem};
+use crate::rest::{App, HttpConfig, Problem};
 
+use session::Session;
 use socket::Socket;
 
 /// The read buffer is there from the first byte on, so it is most of what an idle socket costs;
@@ -79,18 +85,22 @@ pub async fn upgrade(
     headers: HeaderMap,
     ws: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let ws = handshake::check(ws, &headers, &app.config)?;
+    let ws = buffers(handshake::check(ws, &headers, &app.config)?, &app.config);
     let place = app.enter_stream()?;
-    // Twice the limit is read to its end and then refused: a socket that is closed while its peer
-    // still sends is reset, and the peer would not get to see why.
-    let most = app.config.max_body_bytes.saturating_mul(2);
-    let ws = ws
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_frame_size(most)
-        .max_message_size(most);
-    Ok(ws.on_upgrade(async move |socket| {
-        Socket::new(socket, &app).run().await;
+    Ok(ws.on_upgrade(async move |ws| {
+        let session = Session::new(app.log.clone(), app.registry.clone());
+        let closing = app.streams.closing().clone();
+        Socket::new(ws, session, app.commands.clone(), &app.config, closing).run().await;
         drop(place);
     }))
+}
+
+/// Twice the limit is read to its end and then refused: a socket that is closed while its peer
+/// still sends is reset, and the peer would not get to see why.
+fn buffers(ws: WebSocketUpgrade, config: &HttpConfig) -> WebSocketUpgrade {
+    let most = config.max_body_bytes.saturating_mul(2);
+    ws.read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_frame_size(most)
+        .max_message_size(most)
 }

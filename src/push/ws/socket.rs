@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt, StreamExt};
@@ -16,12 +16,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::end::End;
 use super::heartbeat::Heartbeat;
 use super::message::{Body, response};
 use super::session::{Reply, Session};
 use super::writes::Write;
 use crate::command::Commands;
-use crate::rest::{App, Problem};
+use crate::rest::{HttpConfig, Problem};
 
 /// Requests to write that may wait for their devices at once.
 const MOST_WRITES: usize = 32;
@@ -50,37 +51,24 @@ enum Turn {
     Beat,
 }
 
-/// Why a socket ends.
-#[derive(Debug)]
-enum End {
-    /// The peer said so.
-    Peer,
-    /// The connection broke.
-    Lost,
-    /// We say so.
-    Ours(u16, &'static str),
-}
-
-const SHUTDOWN: End = End::Ours(close_code::AWAY, "the gateway is shutting down");
-const SILENT: End = End::Ours(close_code::POLICY, "nothing was heard from you for too long");
-const BINARY: End = End::Ours(close_code::UNSUPPORTED, "messages are JSON in text frames");
-const TOO_LARGE: End =
-    End::Ours(close_code::SIZE, "the message is too large; send less or raise http.max_body_bytes");
-const NOT_UTF8: End = End::Ours(close_code::INVALID, "text frames are UTF-8");
-const MALFORMED: End = End::Ours(close_code::PROTOCOL, "the frame breaks RFC 6455");
-
 impl Socket {
-    /// A socket that was just opened.
-    pub(super) fn new(ws: WebSocket, app: &App) -> Self {
+    /// A socket that was just opened; it ends when `closing` is cancelled.
+    pub(super) fn new(
+        ws: WebSocket,
+        session: Session,
+        commands: Arc<Commands>,
+        config: &HttpConfig,
+        closing: CancellationToken,
+    ) -> Self {
         Self {
             ws,
-            session: Session::new(app.log.clone(), app.registry.clone()),
+            session,
             writes: FuturesUnordered::new(),
-            heartbeat: Heartbeat::new(Duration::from_secs(app.config.heartbeat_seconds)),
-            closing: app.streams.closing().clone(),
-            commands: app.commands.clone(),
-            write_wait: Duration::from_secs(app.config.write_wait_seconds),
-            max_message: app.config.max_body_bytes,
+            heartbeat: Heartbeat::new(Duration::from_secs(config.heartbeat_seconds)),
+            closing,
+            commands,
+            write_wait: Duration::from_secs(config.write_wait_seconds),
+            max_message: config.max_body_bytes,
         }
     }
 
@@ -98,7 +86,7 @@ impl Socket {
 
     async fn take_turn(&mut self) -> Result<(), End> {
         let turn = tokio::select! {
-            () = self.closing.cancelled() => return Err(SHUTDOWN),
+            () = self.closing.cancelled() => return Err(End::SHUTDOWN),
             received = self.ws.recv() => Turn::Received(received),
             Some(answer) = self.writes.next() => Turn::Written(answer),
             () = self.session.wait() => Turn::News,
@@ -106,11 +94,11 @@ impl Socket {
         };
         match turn {
             Turn::Received(Some(Ok(message))) => self.receive(message).await,
-            Turn::Received(Some(Err(error))) => Err(broken(&error)),
+            Turn::Received(Some(Err(error))) => Err(End::broken(&error)),
             Turn::Received(None) => Err(End::Lost),
             Turn::Written(answer) => self.send(answer).await,
             Turn::News => self.tell_news().await,
-            Turn::Beat if self.heartbeat.is_dead() => Err(SILENT),
+            Turn::Beat if self.heartbeat.is_dead() => Err(End::SILENT),
             Turn::Beat => self.deliver([Message::Ping(axum::body::Bytes::new())]).await,
         }
     }
@@ -118,10 +106,10 @@ impl Socket {
     async fn receive(&mut self, message: Message) -> Result<(), End> {
         self.heartbeat.heard();
         match message {
-            Message::Text(text) if text.len() > self.max_message => Err(TOO_LARGE),
-            Message::Binary(bytes) if bytes.len() > self.max_message => Err(TOO_LARGE),
+            Message::Text(text) if text.len() > self.max_message => Err(End::TOO_LARGE),
+            Message::Binary(bytes) if bytes.len() > self.max_message => Err(End::TOO_LARGE),
             Message::Text(text) => self.answer(&text).await,
-            Message::Binary(_) => Err(BINARY),
+            Message::Binary(_) => Err(End::BINARY),
             // The WebSocket itself answers pings.
             Message::Ping(_) | Message::Pong(_) => Ok(()),
             Message::Close(_) => Err(End::Peer),
@@ -167,9 +155,9 @@ impl Socket {
             written = timeout(self.heartbeat.patience(), written) => match written {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) => Err(End::Lost),
-                Err(_) => Err(SILENT),
+                Err(_) => Err(End::SILENT),
             },
-            () = self.closing.cancelled() => Err(SHUTDOWN),
+            () = self.closing.cancelled() => Err(End::SHUTDOWN),
         }
     }
 
@@ -186,20 +174,5 @@ impl Socket {
             }
         }
         while let Some(Ok(_)) = self.ws.recv().await {}
-    }
-}
-
-/// What a frame that could not be read says of its sender. The WebSocket library tells it in
-/// words only; a connection that broke needs no farewell.
-fn broken(error: &axum::Error) -> End {
-    let text = error.to_string();
-    if text.starts_with("Space limit exceeded") {
-        TOO_LARGE
-    } else if text.starts_with("UTF-8 encoding error") {
-        NOT_UTF8
-    } else if text.starts_with("WebSocket protocol error") {
-        MALFORMED
-    } else {
-        End::Lost
     }
 }

@@ -6,6 +6,15 @@ use smol_str::SmolStr;
 
 use crate::log::Seq;
 
+/// What of a thing can be subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// States of its properties.
+    Properties,
+    /// Occurrences of its events.
+    Events,
+}
+
 /// One subscription of a consumer.
 #[derive(Debug, Clone)]
 pub(super) struct Subscription {

@@ -1,8 +1,9 @@
-//! A session with everything behind it that it knows, and no socket.
+//! A session with everything behind it that it knows; a real socket only where one is needed.
 
 mod observations;
 mod reading;
 mod resuming;
+mod sockets;
 mod writing;
 
 use std::sync::Arc;
@@ -25,8 +26,8 @@ use crate::recorder::{Reading, Recorder};
 use crate::registry::{Registry, Thing};
 use crate::silo::Silo;
 
-/// The answer that the only device gives to a command.
-type Answer = fn() -> Result<Acknowledgement, AdapterError>;
+/// The answer that the only device gives to a command; none is silence.
+type Answer = fn() -> Option<Result<Acknowledgement, AdapterError>>;
 
 const CORRELATION: &str = "5afb752f-8be0-4a3c-8108-1327a6009cbd";
 
@@ -50,9 +51,9 @@ impl World {
             Arc::new(MemoryLog::new(LogConfig { bytes, age_seconds: 3600 }));
         let registry = Arc::new(Registry::default());
         let recorder = Arc::new(Recorder::new(log.clone(), registry.clone(), Limits::default()));
-        let device = Arc::new(Device(Mutex::new(|| Ok(Acknowledgement::Confirmed(None)))));
+        let device = Arc::new(Device(Mutex::new(|| Some(Ok(Acknowledgement::Confirmed(None))))));
         let silos = vec![silo(&device, &recorder)];
-        let commands = Commands::new(silos, 10, Duration::from_secs(30));
+        let commands = Commands::new(silos, 100, Duration::from_secs(30));
         let session = Session::new(log.clone(), registry.clone());
         Self { log, recorder, registry, commands, device, session }
     }
@@ -187,6 +188,11 @@ impl Adapter for Device {
 
     fn execute(&self, _: Command) -> BoxFuture<'_, Result<Acknowledgement, AdapterError>> {
         let answer = *self.0.lock();
-        Box::pin(async move { answer() })
+        Box::pin(async move {
+            match answer() {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        })
     }
 }

@@ -23,7 +23,7 @@ async fn a_confirmed_write_has_the_value() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_was_only_sent_has_none() {
     let mut world = valve();
-    world.device.answers(|| Ok(Acknowledgement::Accepted));
+    world.device.answers(|| Some(Ok(Acknowledgement::Accepted)));
     let members = json!({"name": "opening", "value": 55});
     let answer = world.ask("valve", "writeproperty", members).await;
     assert_eq!(answer["name"], "opening");
@@ -49,8 +49,8 @@ async fn the_devices_no_is_told() {
     let mut world = valve();
     let members = json!({"name": "opening", "value": 55});
     for (answer, status) in [
-        ((|| Err(AdapterError::Refused("stuck".into()))) as super::Answer, 502),
-        (|| Err(AdapterError::TimedOut("no answer".into())), 504),
+        ((|| Some(Err(AdapterError::Refused("stuck".into())))) as super::Answer, 502),
+        (|| Some(Err(AdapterError::TimedOut("no answer".into()))), 504),
     ] {
         world.device.answers(answer);
         let answer = world.ask("valve", "writeproperty", members.clone()).await;
@@ -81,7 +81,7 @@ async fn several_are_written_and_all_or_none_are_tried() {
 #[tokio::test]
 async fn a_partial_failure_says_what_was_done() {
     let mut world = valve();
-    world.device.answers(|| Err(AdapterError::Link("down".into())));
+    world.device.answers(|| Some(Err(AdapterError::Link("down".into()))));
     let members = json!({"values": {"opening": 1, "target": 2}});
     let answer = world.ask("valve", "writeallproperties", members).await;
     assert!(answer["error"]["status"].as_u64().unwrap() >= 500, "{answer}");
