@@ -27,7 +27,7 @@ use crate::supervisor::supervise;
 
 /// All of it ends within this time, also when something hangs.
 const END_WITHIN: Duration = Duration::from_secs(8);
-/// What commands and deliveries under way get of it.
+/// What commands under way get of it, and then deliveries.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
 /// A running gateway.
@@ -75,7 +75,7 @@ pub enum StartError {
 struct Tasks {
     /// Ends the adapters.
     intake: CancellationToken,
-    /// Ends streams, webhooks and the HTTP server.
+    /// Ends streams and the HTTP server.
     closing: CancellationToken,
     adapters: Vec<(Arc<str>, JoinHandle<()>)>,
     http: JoinHandle<std::io::Result<()>>,
@@ -101,7 +101,7 @@ impl Gateway {
             log.clone(),
             registry.clone(),
             config.limits.webhooks,
-            closing.clone(),
+            CancellationToken::new(),
         )
         .map_err(|error| StartError::Webhooks(error.to_string()))?;
         let deadline = Duration::from_secs(config.http.command_deadline_seconds);
@@ -142,27 +142,27 @@ impl Gateway {
         }
     }
 
-    /// Ends everything in order: no more requests, commands and deliveries under way get their
-    /// time, then the links close. Returns what was left undone.
+    /// Ends everything in order: no more requests; commands under way get their time; the links
+    /// close; deliveries get theirs. Returns what was left undone.
     pub async fn shutdown(self) -> Vec<String> {
         let Self { app, tasks, .. } = self;
         let end = Instant::now() + END_WITHIN;
-        let finish = Instant::now() + FINISH_WITHIN;
         let mut undone = Vec::new();
         tasks.closing.cancel();
-        let (commands, deliveries) =
-            tokio::join!(app.commands.drain(finish), app.webhooks.drain(finish));
+        let commands = app.commands.drain(Instant::now() + FINISH_WITHIN).await;
         if commands > 0 {
             undone.push(format!("{commands} commands were not answered by their devices"));
-        }
-        if deliveries > 0 {
-            undone.push(format!("{deliveries} changes were not delivered to webhooks"));
         }
         tasks.intake.cancel();
         for (name, task) in tasks.adapters {
             if timeout_at(end, task).await.is_err() {
                 undone.push(format!("the adapter `{name}` did not end in time"));
             }
+        }
+        // Last, because the adapters may have handed over something until now.
+        let deliveries = app.webhooks.drain(end.min(Instant::now() + FINISH_WITHIN)).await;
+        if deliveries > 0 {
+            undone.push(format!("{deliveries} changes were not delivered to webhooks"));
         }
         if timeout_at(end, tasks.http).await.is_err() {
             undone.push("HTTP requests were still under way".to_owned());
