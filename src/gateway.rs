@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use futures_util::future::select_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -130,14 +131,17 @@ impl Gateway {
 
     /// Waits until a vital part ends on its own, which none ever should; says which and why.
     pub async fn failed(&mut self) -> String {
-        let adapters = self.tasks.adapters.iter_mut().map(|(name, task)| {
-            Box::pin(async move {
-                let ended = task.await;
-                format!("the adapter `{name}` ended: {ended:?}")
-            })
-        });
+        // A stream of tasks, not a selection: without any adapter it just ends.
+        let mut adapters: FuturesUnordered<_> =
+            self.tasks
+                .adapters
+                .iter_mut()
+                .map(|(name, task)| async move {
+                    format!("the adapter `{name}` ended: {:?}", task.await)
+                })
+                .collect();
         tokio::select! {
-            (reason, ..) = select_all(adapters) => reason,
+            Some(reason) = adapters.next() => reason,
             ended = &mut self.tasks.http => format!("the HTTP server ended: {ended:?}"),
         }
     }
