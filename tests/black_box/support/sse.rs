@@ -102,16 +102,16 @@ impl Sse {
         }
     }
 
-    /// All that still comes until the stream ends; fails when it does not end.
-    pub(crate) async fn rest(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
+    /// The last event before the stream ends; fails when it does not end.
+    pub(crate) async fn last(&mut self) -> Option<Event> {
         let end = async {
+            let mut last = None;
             while let Some(event) = self.advance().await {
-                events.push(event);
+                last = Some(event);
             }
+            last
         };
-        timeout(PATIENCE, end).await.expect("the stream ends");
-        events
+        timeout(3 * PATIENCE, end).await.expect("the stream ends")
     }
 
     /// Reads until a comment comes.
@@ -153,10 +153,10 @@ impl Sse {
     }
 
     fn take_lines(&mut self) {
-        while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.buffer.drain(..=end).collect();
-            let line = String::from_utf8(line).expect("a stream is UTF-8");
-            let line = line.trim_end_matches(['\n', '\r']);
+        let Some(last) = self.buffer.iter().rposition(|byte| *byte == b'\n') else { return };
+        let unfinished = self.buffer.split_off(last + 1);
+        let lines = String::from_utf8(std::mem::replace(&mut self.buffer, unfinished));
+        for line in lines.expect("a stream is UTF-8").lines() {
             match line.strip_prefix(':') {
                 Some(comment) => self.comments.push(comment.trim().to_owned()),
                 None => self.lines.push_back(line.to_owned()),
