@@ -2,7 +2,7 @@
 
 use thingway_sdk::Report;
 
-use crate::codec::PacketId;
+use crate::transport::PacketId;
 
 /// A batch beyond either of these is full: what follows waits in the broker.
 const FULL_REPORTS: usize = 4096;

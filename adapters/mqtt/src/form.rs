@@ -5,6 +5,9 @@ use thingway_sdk::{AdapterError, Address, Command, Form, Payload, Value};
 use crate::config::QoS;
 use crate::topic;
 
+/// The most bytes that a content type may have: its length is written in 16 bits.
+const LONGEST_CONTENT_TYPE: usize = 65_535;
+
 /// The largest packet that the protocol's length field can say, in bytes.
 const LARGEST_PACKET: usize = 268_435_455;
 
@@ -20,8 +23,11 @@ pub(crate) struct Publication {
 impl Publication {
     /// About how many bytes its packet takes: never less than it does.
     pub(crate) fn packet_bytes(&self) -> usize {
-        let content_type = self.payload.content_type.as_ref().map_or(0, |text| text.len());
-        self.topic.as_str().len() + content_type + self.payload.bytes.len() + 20
+        self.topic.as_str().len() + self.content_type_bytes() + self.payload.bytes.len() + 20
+    }
+
+    fn content_type_bytes(&self) -> usize {
+        self.payload.content_type.as_ref().map_or(0, |text| text.len())
     }
 }
 
@@ -38,6 +44,12 @@ impl TryFrom<Command> for Publication {
         })?;
         let publication =
             Self { qos: qos(&form)?, retain: retain(&form)?, topic: form.address, payload };
+        // rumqttc would write a wrong length.
+        if publication.content_type_bytes() > LONGEST_CONTENT_TYPE {
+            return Err(AdapterError::Unsupported(format!(
+                "a content type has at most {LONGEST_CONTENT_TYPE} bytes"
+            )));
+        }
         if publication.packet_bytes() > LARGEST_PACKET {
             return Err(AdapterError::Unsupported("MQTT has no packets beyond 256 MiB".into()));
         }
@@ -78,11 +90,15 @@ mod tests {
     use super::*;
 
     fn publication(topic: &str, terms: &[(&str, Value)]) -> Result<Publication, AdapterError> {
+        command(topic, terms).try_into()
+    }
+
+    fn command(topic: &str, terms: &[(&str, Value)]) -> Command {
         let terms: BTreeMap<_, _> =
             terms.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
         let form = Form { address: topic.into(), operation: Operation::WriteProperty, terms };
         let id = CommandId("c".into());
-        Command { id, form, payload: Payload::default(), deadline: Instant::now() }.try_into()
+        Command { id, form, payload: Payload::default(), deadline: Instant::now() }
     }
 
     #[test]
@@ -105,5 +121,9 @@ mod tests {
         assert!(publication("lamp/set", &three).unwrap_err().to_string().contains("mqv:qos"));
         let yes = [("mqv:retain", Value::Text("yes".into()))];
         assert!(publication("lamp/set", &yes).unwrap_err().to_string().contains("mqv:retain"));
+        let mut wordy = command("lamp/set", &[]);
+        wordy.payload.content_type = Some("x".repeat(LONGEST_CONTENT_TYPE + 1).into());
+        let error = Publication::try_from(wordy).unwrap_err().to_string();
+        assert!(error.contains("content type"), "{error}");
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! # For readers of the code
 //!
-//! Bytes come in through `link` and become packets in `codec`; `session` makes reports of them and
-//! keeps what the protocol owes the broker; `bridge` drives the three as an [`Adapter`]. Commands
-//! go back through `form` and `outbox`. `broker` is the other adapter of this crate: a broker of
-//! our own instead of a connection to one.
+//! Bytes come in through `link` and become packets in `transport`, which alone knows rumqttc;
+//! `session` makes reports of them and keeps what the protocol owes the broker; `bridge` drives the
+//! three as an [`Adapter`]. Commands go back through `form` and `outbox`. `broker` is the other
+//! adapter of this crate: a broker of our own instead of a connection to one.
 //!
 //! [`Adapter`]: thingway_sdk::Adapter
 
@@ -13,7 +13,6 @@ mod batch;
 mod bridge;
 #[cfg(feature = "embedded-broker")]
 mod broker;
-mod codec;
 pub mod config;
 mod form;
 mod link;
@@ -21,6 +20,7 @@ mod outbox;
 mod session;
 mod tls;
 pub mod topic;
+mod transport;
 
 pub use bridge::Bridge;
 #[cfg(feature = "embedded-broker")]

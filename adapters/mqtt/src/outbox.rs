@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::oneshot;
 
-use crate::codec::{PacketId, Reason};
 use crate::config::QoS;
 use crate::form::Publication;
+use crate::transport::{PacketId, Reason};
 
 /// What became of a publication.
 pub(crate) type Outcome = Result<(), Refusal>;

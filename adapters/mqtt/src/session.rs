@@ -8,10 +8,10 @@ use thingway_sdk::{Observation, Rejection, Report, Timestamp};
 use tracing::{debug, trace};
 
 use crate::batch::{Acknowledgement, Batch};
-use crate::codec::{ConnAck, Delivery, Encoder, Incoming, PacketId, Reason};
 use crate::config::{BridgeConfig, QoS};
 use crate::outbox::{Outbox, Packet, Terms};
 use crate::topic::TopicFilter;
+use crate::transport::{self, ConnAck, Delivery, Incoming, Outgoing, PacketId, Reason, Transport};
 
 /// The most QoS 1 and 2 publications under way at one time, whatever the broker takes.
 const MOST_IN_FLIGHT: u16 = 100;
@@ -46,7 +46,7 @@ pub(crate) enum Next {
 
 pub(crate) struct Session {
     pub(crate) outbox: Outbox,
-    encoder: Encoder,
+    transport: &'static dyn Transport,
     include: Vec<TopicFilter>,
     exclude: Vec<TopicFilter>,
     qos: QoS,
@@ -60,7 +60,7 @@ impl Session {
     pub(crate) fn new(config: &BridgeConfig) -> Self {
         Self {
             outbox: Outbox::new(config.max_waiting_commands.get()),
-            encoder: Encoder::new(config.version),
+            transport: transport::of(config.version),
             include: config.include.clone(),
             exclude: config.exclude.clone(),
             qos: config.qos,
@@ -88,11 +88,12 @@ impl Session {
             maximum_qos: ack.maximum_qos,
         };
         for packet in self.outbox.resume(ack.session_present) {
-            self.encode(&packet, out);
+            self.send(&packet, out);
         }
         let id = self.outbox.free_id();
         self.subscribing = Some(id);
-        self.encoder.subscribe(id, &self.include, self.qos, out);
+        let subscribe = Outgoing::Subscribe { id, filters: &self.include, qos: self.qos };
+        self.transport.write(&subscribe, out);
     }
 
     /// Takes one packet from the broker.
@@ -108,12 +109,12 @@ impl Session {
             Incoming::PubAck(id, reason) => self.outbox.acknowledged(id, reason),
             Incoming::PubRec(id, reason) => {
                 if self.outbox.received(id, reason) {
-                    self.encoder.pub_rel(id, out);
+                    self.transport.write(&Outgoing::PubRel(id), out);
                 }
             }
             Incoming::PubRel(id) => {
                 self.applied.remove(&id);
-                self.encoder.pub_comp(id, out);
+                self.transport.write(&Outgoing::PubComp(id), out);
             }
             Incoming::PubComp(id) => self.outbox.completed(id),
             Incoming::SubAck(id, reasons) => return self.subscribed(id, &reasons),
@@ -221,10 +222,12 @@ impl Session {
     fn acknowledge(&mut self, acknowledgement: Option<Acknowledgement>, out: &mut BytesMut) {
         match acknowledgement {
             None => {}
-            Some(Acknowledgement::PubAck(id)) => self.encoder.pub_ack(id, out),
+            Some(Acknowledgement::PubAck(id)) => {
+                self.transport.write(&Outgoing::PubAck(id), out);
+            }
             Some(Acknowledgement::PubRec(id)) => {
                 self.applied.insert(id);
-                self.encoder.pub_rec(id, out);
+                self.transport.write(&Outgoing::PubRec(id), out);
             }
         }
     }
@@ -235,25 +238,25 @@ impl Session {
         while out.len() < full
             && let Some(packet) = self.outbox.next(&self.terms)
         {
-            self.encode(&packet, out);
+            self.send(&packet, out);
         }
     }
 
     /// Asks for a sign of life.
     pub(crate) fn ping(&self, out: &mut BytesMut) {
-        self.encoder.ping_req(out);
+        self.transport.write(&Outgoing::PingReq, out);
     }
 
     /// Takes leave, so that the broker keeps the session and sends no will.
     pub(crate) fn disconnect(&self, out: &mut BytesMut) {
-        self.encoder.disconnect(out);
+        self.transport.write(&Outgoing::Disconnect, out);
     }
 
-    fn encode(&self, packet: &Packet, out: &mut BytesMut) {
-        match packet {
-            Packet::PubRel(id) => self.encoder.pub_rel(*id, out),
-            Packet::Publish { publication, id, duplicate } => {
-                self.encoder.publish(publication, *id, *duplicate, out);
+    fn send(&self, packet: &Packet, out: &mut BytesMut) {
+        match *packet {
+            Packet::PubRel(id) => self.transport.write(&Outgoing::PubRel(id), out),
+            Packet::Publish { ref publication, id, duplicate } => {
+                self.transport.write(&Outgoing::Publish { publication, id, duplicate }, out);
             }
         }
     }
@@ -264,7 +267,7 @@ mod tests {
     use thingway_sdk::Payload;
 
     use super::*;
-    use crate::codec::{Message, Unusable};
+    use crate::transport::{Message, Unusable};
 
     struct Side {
         session: Session,
@@ -299,15 +302,7 @@ mod tests {
     }
 
     fn ack(session_present: bool) -> ConnAck {
-        ConnAck {
-            session_present,
-            reason: Reason::SUCCESS,
-            text: None,
-            receive_maximum: None,
-            maximum_packet: None,
-            maximum_qos: QoS::ExactlyOnce,
-            keep_alive: None,
-        }
+        ConnAck::new(session_present, Reason::SUCCESS)
     }
 
     fn id(number: u16) -> PacketId {

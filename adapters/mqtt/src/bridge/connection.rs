@@ -13,9 +13,9 @@ use super::Bridge;
 use super::handshake::{Accepted, HandshakeError};
 use super::heartbeat::{Beat, Heartbeat};
 use crate::batch::Batch;
-use crate::codec::{Decoder, Malformed};
 use crate::link::{Exchanged, Link};
 use crate::session::{Broken, Next};
+use crate::transport::{Decoder, Malformed};
 
 /// How long the broker may take to grant the subscriptions.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -6,12 +6,18 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Bridge;
-use crate::codec::{ConnAck, Connect, Decoder, Encoder, Incoming, Malformed, Reason, refusal};
 use crate::config::Secret;
 use crate::link::{ConnectError, Link};
+use crate::transport::{
+    self, ConnAck, Connect, Decoder, Incoming, Malformed, Outgoing, Reason, refusal,
+};
 
 /// How long the broker may take to accept the connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most bytes that user name and password may each have: lengths are written in 16 bits, and
+/// rumqttc does not check that they fit.
+const LONGEST_LOGIN: usize = 65_535;
 
 /// Why the broker and we did not come together.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +40,8 @@ pub(crate) enum HandshakeError {
     NotConnAck,
     #[error("`password_file` {path} can't be read: {error}")]
     PasswordFile { path: String, error: io::Error },
+    #[error("a user name or password has at most {LONGEST_LOGIN} bytes; check `password_file`")]
+    LongLogin,
 }
 
 /// A link that the broker accepted, and its terms.
@@ -53,17 +61,22 @@ impl Bridge {
 
     async fn introduce(&self, password: Option<&Secret>) -> Result<Accepted, HandshakeError> {
         let config = &self.config;
+        let (username, password) = (config.login(), password.map(Secret::reveal));
+        if [username, password].into_iter().flatten().any(|text| text.len() > LONGEST_LOGIN) {
+            return Err(HandshakeError::LongLogin);
+        }
         let mut link = Link::connect(config).await?;
         let connect = Connect {
             client_id: &self.client_id,
-            username: config.login(),
-            password: password.map(Secret::reveal),
+            username,
+            password,
             keep_alive_seconds: config.keep_alive_seconds.get(),
             clean_session: config.clean_session,
             session_expiry_seconds: config.session_expiry_seconds,
         };
-        Encoder::new(config.version).connect(&connect, &mut link.outgoing);
-        let mut decoder = Decoder::new(config.version, config.max_packet_bytes.get());
+        let transport = transport::of(config.version);
+        transport.write(&Outgoing::Connect(connect), &mut link.outgoing);
+        let mut decoder = Decoder::new(transport, config.max_packet_bytes.get());
         let first = loop {
             link.exchange(true).await?;
             if let Some(packet) = decoder.next(&mut link.incoming)? {

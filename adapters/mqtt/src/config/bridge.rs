@@ -196,7 +196,9 @@ impl BridgeConfig {
 
     /// The user to log in as.
     pub(crate) fn login(&self) -> Option<&str> {
-        self.username.as_deref().or(self.url.username())
+        let username = self.username.as_deref().or(self.url.username());
+        // rumqttc writes no empty one.
+        username.filter(|username| !username.is_empty())
     }
 
     /// All defaults, for the broker at `url`.
@@ -244,6 +246,7 @@ mod tests {
         for (rest, expected) in [
             (r#""include": []"#, InvalidBridge::NothingIncluded),
             (r#""password_file": "/x""#, InvalidBridge::PasswordWithoutUsername),
+            (r#""username": "", "password": "x""#, InvalidBridge::PasswordWithoutUsername),
             (r#""ca_file": "/x""#, InvalidBridge::CaFileWithoutTls),
             (r#""client_id": """#, InvalidBridge::ClientId),
         ] {

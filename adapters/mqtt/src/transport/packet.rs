@@ -1,27 +1,52 @@
-//! Packets to bytes and back, as a client needs them, for MQTT 3.1.1 and 5. No sockets, no state
-//! of a session: one packet at a time.
-
-mod decode;
-mod encode;
-mod property;
-mod reader;
-mod reason;
-#[cfg(test)]
-mod tests;
+//! What packets say, in the same words for both versions.
 
 use std::num::NonZeroU16;
 
 use smol_str::SmolStr;
 use thingway_sdk::{Address, Payload};
 
-pub(crate) use decode::Decoder;
-pub(crate) use encode::{Connect, Encoder};
-pub(crate) use reason::{Reason, refusal};
-
+use super::Reason;
 use crate::config::QoS;
+use crate::form::Publication;
+use crate::topic::{self, TopicFilter};
 
 /// Names one exchange of a QoS 1 or 2 message, or one subscription, while it lasts.
 pub(crate) type PacketId = NonZeroU16;
+
+/// What we send.
+#[derive(Debug)]
+pub(crate) enum Outgoing<'a> {
+    Connect(Connect<'a>),
+    /// `id` must be there for QoS 1 and 2, and only for them.
+    Publish {
+        publication: &'a Publication,
+        id: Option<PacketId>,
+        duplicate: bool,
+    },
+    PubAck(PacketId),
+    PubRec(PacketId),
+    PubRel(PacketId),
+    PubComp(PacketId),
+    Subscribe {
+        id: PacketId,
+        filters: &'a [TopicFilter],
+        qos: QoS,
+    },
+    PingReq,
+    Disconnect,
+}
+
+/// Who we are and what we ask for.
+#[derive(Debug)]
+pub(crate) struct Connect<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) username: Option<&'a str>,
+    /// An empty one can't be told from none: rumqttc writes neither.
+    pub(crate) password: Option<&'a str>,
+    pub(crate) keep_alive_seconds: u16,
+    pub(crate) clean_session: bool,
+    pub(crate) session_expiry_seconds: u32,
+}
 
 /// What a broker sends.
 #[derive(Debug)]
@@ -56,6 +81,21 @@ pub(crate) struct ConnAck {
     pub(crate) keep_alive: Option<u16>,
 }
 
+impl ConnAck {
+    /// Without terms.
+    pub(crate) fn new(session_present: bool, reason: Reason) -> Self {
+        Self {
+            session_present,
+            reason,
+            text: None,
+            receive_maximum: None,
+            maximum_packet: None,
+            maximum_qos: QoS::ExactlyOnce,
+            keep_alive: None,
+        }
+    }
+}
+
 /// A message that the broker delivers.
 #[derive(Debug)]
 pub(crate) struct Delivery {
@@ -81,6 +121,22 @@ pub(crate) struct Unusable {
     pub(crate) why: String,
 }
 
+impl Message {
+    /// A topic that is not well formed spoils its message, but not the link: the broker would
+    /// deliver a QoS 1 message again and again.
+    pub(super) fn new(topic: &str, payload: Payload) -> Result<Self, Unusable> {
+        let address = Address::from(topic);
+        match topic::check_name(topic) {
+            Ok(()) => Ok(Self { address, payload }),
+            Err(error) => Err(Unusable {
+                address,
+                payload_bytes: payload.bytes.len(),
+                why: error.to_string(),
+            }),
+        }
+    }
+}
+
 /// The broker does not keep to the protocol; the link can't go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
@@ -88,10 +144,6 @@ pub(crate) enum Malformed {
     Short,
     #[error("a packet length that is no variable byte integer")]
     Length,
-    #[error("text that is not UTF-8")]
-    NotUtf8,
-    #[error("an unknown property {0:#04x}")]
-    Property(u32),
     #[error("packet identifier 0")]
     NoPacketId,
     #[error("QoS 3")]
@@ -102,4 +154,24 @@ pub(crate) enum Malformed {
     PacketType(u8),
     #[error("{0} bytes that are no PUBLISH, more than is ever needed")]
     TooLarge(usize),
+    /// In the words of rumqttc.
+    #[error("a packet that is not well formed ({0})")]
+    Packet(String),
+}
+
+impl From<rumqttc::mqttbytes::Error> for Malformed {
+    fn from(error: rumqttc::mqttbytes::Error) -> Self {
+        Self::Packet(error.to_string())
+    }
+}
+
+impl From<rumqttc::v5::mqttbytes::Error> for Malformed {
+    fn from(error: rumqttc::v5::mqttbytes::Error) -> Self {
+        Self::Packet(error.to_string())
+    }
+}
+
+pub(super) fn packet_id(number: u16) -> Result<PacketId, Malformed> {
+    // rumqttc lets 0 pass everywhere but in PUBLISH.
+    PacketId::new(number).ok_or(Malformed::NoPacketId)
 }
