@@ -4,8 +4,9 @@
 //!
 //! Bytes come in through `link` and become packets in `transport`, which alone knows rumqttc;
 //! `session` makes reports of them and keeps what the protocol owes the broker; `bridge` drives the
-//! three as an [`Adapter`]. Commands go back through `form` and `outbox`. `broker` is the other
-//! adapter of this crate: a broker of our own instead of a connection to one.
+//! three as an [`Adapter`]. Commands go back through `form` and `outbox`, and `echoes` knows them
+//! again when the broker sends them to us. `broker` is the other adapter of this crate: a broker
+//! of our own instead of a connection to one.
 //!
 //! [`Adapter`]: thingway_sdk::Adapter
 
@@ -14,6 +15,7 @@ mod bridge;
 #[cfg(feature = "embedded-broker")]
 mod broker;
 pub mod config;
+mod echoes;
 mod form;
 mod link;
 mod outbox;

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 
 use bytes::BytesMut;
 use thingway_sdk::{Observation, Rejection, Report, Timestamp};
+use tokio::time::Instant;
 use tracing::{debug, trace};
 
 use crate::batch::{Acknowledgement, Batch};
 use crate::config::{BridgeConfig, QoS};
+use crate::echoes::Echoes;
 use crate::outbox::{Outbox, Packet, Terms};
 use crate::topic::TopicFilter;
 use crate::transport::{self, ConnAck, Delivery, Incoming, Outgoing, PacketId, Reason, Transport};
@@ -46,6 +48,7 @@ pub(crate) enum Next {
 
 pub(crate) struct Session {
     pub(crate) outbox: Outbox,
+    pub(crate) echoes: Echoes,
     transport: &'static dyn Transport,
     include: Vec<TopicFilter>,
     exclude: Vec<TopicFilter>,
@@ -60,6 +63,7 @@ impl Session {
     pub(crate) fn new(config: &BridgeConfig) -> Self {
         Self {
             outbox: Outbox::new(config.max_waiting_commands.get()),
+            echoes: Echoes::new(),
             transport: transport::of(config.version),
             include: config.include.clone(),
             exclude: config.exclude.clone(),
@@ -76,10 +80,11 @@ impl Session {
 
     /// The broker took the connection. It is subscribed anew even where it has kept the session:
     /// then it sends its retained messages once more, and with them the present state.
-    pub(crate) fn connected(&mut self, ack: &ConnAck, out: &mut BytesMut) {
+    pub(crate) fn connected(&mut self, ack: &ConnAck, now: Instant, out: &mut BytesMut) {
         if !ack.session_present {
             self.applied.clear();
         }
+        self.echoes.reconnected(ack.session_present);
         self.terms = Terms {
             in_flight: ack
                 .receive_maximum
@@ -88,7 +93,7 @@ impl Session {
             maximum_qos: ack.maximum_qos,
         };
         for packet in self.outbox.resume(ack.session_present) {
-            self.send(&packet, out);
+            self.send(&packet, now, out);
         }
         let id = self.outbox.free_id();
         self.subscribing = Some(id);
@@ -166,9 +171,9 @@ impl Session {
         }
     }
 
-    /// `None` for what must not be reported: a QoS 2 message that was reported before, and topics
-    /// that are not wanted.
-    fn report(&self, delivery: Delivery, received: Timestamp) -> Option<Report> {
+    /// `None` for what must not be reported: a QoS 2 message that was reported before, topics that
+    /// are not wanted, and what we published ourselves.
+    fn report(&mut self, delivery: Delivery, received: Timestamp) -> Option<Report> {
         let known = delivery.qos == QoS::ExactlyOnce
             && delivery.id.is_some_and(|id| self.applied.contains(&id));
         if known {
@@ -180,6 +185,9 @@ impl Session {
         };
         if !self.wants(topic.as_str()) {
             trace!(%topic, "Dropped a message that is not included");
+            return None;
+        }
+        if self.echoes.swallow(&delivery) {
             return None;
         }
         Some(match delivery.content {
@@ -233,12 +241,12 @@ impl Session {
     }
 
     /// Writes waiting publications, as many as the broker's terms and `room` bytes allow.
-    pub(crate) fn send_waiting(&mut self, room: usize, out: &mut BytesMut) {
+    pub(crate) fn send_waiting(&mut self, room: usize, now: Instant, out: &mut BytesMut) {
         let full = out.len() + room;
         while out.len() < full
             && let Some(packet) = self.outbox.next(&self.terms)
         {
-            self.send(&packet, out);
+            self.send(&packet, now, out);
         }
     }
 
@@ -252,13 +260,25 @@ impl Session {
         self.transport.write(&Outgoing::Disconnect, out);
     }
 
-    fn send(&self, packet: &Packet, out: &mut BytesMut) {
+    fn send(&mut self, packet: &Packet, now: Instant, out: &mut BytesMut) {
         match *packet {
             Packet::PubRel(id) => self.transport.write(&Outgoing::PubRel(id), out),
             Packet::Publish { ref publication, id, duplicate } => {
                 self.transport.write(&Outgoing::Publish { publication, id, duplicate }, out);
+                if self.comes_back(publication.topic.as_str()) {
+                    let qos = publication.qos.min(self.qos);
+                    self.echoes.expect(publication, qos, id, duplicate, now);
+                }
             }
         }
+    }
+
+    /// Whether the broker sends us what we publish to `topic`. Of a shared subscription it can't
+    /// be known: another member may get the message.
+    fn comes_back(&self, topic: &str) -> bool {
+        !self.transport.has_no_local()
+            && self.wants(topic)
+            && self.include.iter().any(|filter| !filter.is_shared() && filter.matches(topic))
     }
 }
 
@@ -267,6 +287,8 @@ mod tests {
     use thingway_sdk::Payload;
 
     use super::*;
+    use crate::config::Version;
+    use crate::form::Publication;
     use crate::transport::{Message, Unusable};
 
     struct Side {
@@ -342,7 +364,7 @@ mod tests {
         // The connection breaks before PUBREC is written; the broker sends the message again.
         side.session.applied_too_late(&side.batch);
         side.batch.clear();
-        side.session.connected(&ack(true), &mut BytesMut::new());
+        side.session.connected(&ack(true), Instant::now(), &mut BytesMut::new());
         side.deliver("meter", QoS::ExactlyOnce, 7);
         assert!(side.batch.is_empty());
         assert_eq!(side.written(), PUBREC_7);
@@ -357,7 +379,7 @@ mod tests {
         let mut side = side(|_| {});
         side.deliver("meter", QoS::ExactlyOnce, 7);
         side.apply();
-        side.session.connected(&ack(false), &mut BytesMut::new());
+        side.session.connected(&ack(false), Instant::now(), &mut BytesMut::new());
         side.deliver("meter", QoS::ExactlyOnce, 7);
         assert_eq!(side.batch.reports.len(), 1);
     }
@@ -401,17 +423,67 @@ mod tests {
         assert_eq!(side.written(), PUBACK_7);
     }
 
+    impl Side {
+        /// Publishes to `lamp` and hears the same from the broker: whether that is held back.
+        fn holds_back_an_echo(&mut self, qos: QoS) -> bool {
+            let publication = Publication {
+                topic: "lamp".into(),
+                payload: Payload::default(),
+                qos,
+                retain: false,
+            };
+            let _outcome = self.session.outbox.put(publication).unwrap();
+            self.session.send_waiting(1000, Instant::now(), &mut self.out);
+            assert!(!self.written().is_empty());
+            self.holds_back("lamp", qos)
+        }
+
+        fn holds_back(&mut self, topic: &str, qos: QoS) -> bool {
+            self.deliver(topic, qos, if qos == QoS::AtMostOnce { 0 } else { 7 });
+            self.batch.is_empty()
+        }
+    }
+
+    #[test]
+    fn an_echo_of_our_own_is_not_reported_but_acknowledged() {
+        for (qos, expected) in [
+            (QoS::AtMostOnce, &b""[..]),
+            (QoS::AtLeastOnce, &PUBACK_7),
+            (QoS::ExactlyOnce, &PUBREC_7),
+        ] {
+            let mut side = side(|config| config.qos = QoS::ExactlyOnce);
+            assert!(side.holds_back_an_echo(qos));
+            assert_eq!(side.written(), expected);
+            // And if the broker has not seen that, it sends a QoS 2 message again.
+            side.session.connected(&ack(true), Instant::now(), &mut BytesMut::new());
+            assert_eq!(side.holds_back("lamp", qos), qos == QoS::ExactlyOnce);
+        }
+    }
+
+    #[test]
+    fn where_nothing_comes_back_nothing_is_held_back() {
+        fn version_5(config: &mut BridgeConfig) {
+            config.version = Version::V5;
+        }
+        fn shared(config: &mut BridgeConfig) {
+            config.include = vec![TopicFilter::from_static("$share/g/#")];
+        }
+        for change in [version_5, shared] {
+            assert!(!side(change).holds_back_an_echo(QoS::AtLeastOnce));
+        }
+    }
+
     #[test]
     fn each_connection_subscribes_and_every_filter_must_be_granted() {
         for session_present in [false, true] {
             let mut side = side(|config| {
                 config.include = ["a", "b"].map(TopicFilter::from_static).to_vec();
             });
-            side.session.connected(&ack(session_present), &mut side.out);
+            side.session.connected(&ack(session_present), Instant::now(), &mut side.out);
             assert_eq!(side.written(), b"\x82\x0a\0\x01\0\x01a\x01\0\x01b\x01");
             let granted = Incoming::SubAck(id(1), vec![Reason(1), Reason(0)]);
             assert_eq!(side.handle(granted), Ok(Next::Subscribed), "a lower QoS is enough");
-            side.session.connected(&ack(session_present), &mut side.out);
+            side.session.connected(&ack(session_present), Instant::now(), &mut side.out);
             let refused = Incoming::SubAck(id(2), vec![Reason(1), Reason(0x80)]);
             let error = side.handle(refused).unwrap_err().to_string();
             assert!(error.contains("`b`"), "{error}");

@@ -69,7 +69,7 @@ pub(super) struct Connection<'a> {
 impl<'a> Connection<'a> {
     pub(super) async fn open(bridge: &'a Bridge, reports: Reports) -> Result<Self, Lost> {
         let Accepted { mut link, decoder, ack } = bridge.shake_hands().await?;
-        bridge.session().connected(&ack, &mut link.outgoing);
+        bridge.session().connected(&ack, Instant::now(), &mut link.outgoing);
         info!(
             broker = %bridge.config.url,
             client.id = %bridge.client_id,
@@ -140,6 +140,7 @@ impl<'a> Connection<'a> {
     fn take_in(&mut self) -> Result<(), Lost> {
         let received = Timestamp::now();
         let mut session = self.bridge.session();
+        session.echoes.forget(Instant::now());
         while !self.batch.is_full()
             && let Some(packet) = self.decoder.next(&mut self.link.incoming)?
         {
@@ -175,7 +176,7 @@ impl<'a> Connection<'a> {
 
     fn send(&mut self) {
         let room = OUTGOING_BYTES.saturating_sub(self.link.outgoing.len());
-        self.bridge.session().send_waiting(room, &mut self.link.outgoing);
+        self.bridge.session().send_waiting(room, Instant::now(), &mut self.link.outgoing);
     }
 
     fn exchanged(&mut self, exchanged: io::Result<Exchanged>) -> Result<(), Lost> {

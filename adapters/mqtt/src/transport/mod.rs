@@ -43,6 +43,9 @@ pub(crate) trait Transport: Send + Sync {
     /// Whether a PUBLISH has properties in front of its payload.
     fn has_properties(&self) -> bool;
 
+    /// Whether the broker can be asked not to send us what we published.
+    fn has_no_local(&self) -> bool;
+
     /// Appends a packet to `out`, whole or not at all.
     fn write(&self, packet: &Outgoing<'_>, out: &mut BytesMut) {
         let before = out.len();

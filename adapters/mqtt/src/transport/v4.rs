@@ -69,6 +69,10 @@ impl Transport for V4 {
     fn has_properties(&self) -> bool {
         false
     }
+
+    fn has_no_local(&self) -> bool {
+        false
+    }
 }
 
 fn header(frame: &Frame) -> FixedHeader {

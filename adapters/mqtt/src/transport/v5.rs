@@ -78,6 +78,10 @@ impl Transport for V5 {
     fn has_properties(&self) -> bool {
         true
     }
+
+    fn has_no_local(&self) -> bool {
+        true
+    }
 }
 
 fn header(frame: &Frame) -> FixedHeader {

@@ -214,15 +214,37 @@ async fn what_was_accepted_is_written_before_it_stops() {
 }
 
 #[tokio::test]
-async fn commands_come_back_in_version_3_1_1_only() {
-    for (version, expected) in [(Version::V3_1_1, true), (Version::V5, false)] {
-        let broker = Mosquitto::start().await;
-        let (running, recorder) =
-            connected(bridge(BridgeConfig { version, ..config(broker.port) })).await;
-        running.execute(form("lamp/set", QoS::AtLeastOnce, false), b"on", PATIENCE).await.unwrap();
-        broker.publish("lamp/state", b"on", &["-q", "1"]).await;
-        recorder.until("the device's answer", |seen| seen.has("lamp/state", b"on")).await;
-        assert_eq!(recorder.seen().has("lamp/set", b"on"), expected, "{version:?}");
+async fn commands_do_not_come_back_but_what_a_device_says_does() {
+    for version in VERSIONS {
+        for qos in QUALITIES {
+            let broker = Mosquitto::start().await;
+            let config = BridgeConfig { version, qos, ..config(broker.port) };
+            let (running, recorder) = connected(bridge(config)).await;
+            for _ in 0..3 {
+                running.execute(form("lamp", qos, true), b"on", PATIENCE).await.unwrap();
+            }
+            // The device says the same as the commands, and where they went.
+            broker.publish("lamp", b"on", &["-q", "1"]).await;
+            broker.publish("done", b"", &["-q", "1"]).await;
+            recorder.until("the end", |seen| seen.has("done", b"")).await;
+            assert_eq!(recorder.seen().observed("lamp").len(), 1, "{version:?} {qos:?}");
+            running.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_gateways_see_each_others_commands_once() {
+    let broker = Mosquitto::start().await;
+    let other = BridgeConfig { client_id: Some("other".into()), ..config(broker.port) };
+    let both = [connected(bridge(config(broker.port))).await, connected(bridge(other)).await];
+    for (running, _) in &both {
+        running.execute(form("lamp", QoS::AtLeastOnce, false), b"on", PATIENCE).await.unwrap();
+    }
+    broker.publish("done", b"", &["-q", "1"]).await;
+    for (running, recorder) in both {
+        recorder.until("the end", |seen| seen.has("done", b"")).await;
+        assert_eq!(recorder.seen().observed("lamp").len(), 1);
         running.stop().await;
     }
 }
