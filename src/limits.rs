@@ -21,6 +21,9 @@ pub struct Limits {
     pub properties_per_thing: usize,
     /// Properties of all things together.
     pub properties: usize,
+    /// Memory for texts, arrays and bytes among the states and for registered descriptions, in
+    /// bytes; numbers and short texts take none of it.
+    pub state_bytes: usize,
     /// Messages that `/adapters/{name}/messages` remembers, for each adapter.
     pub messages_remembered: usize,
     /// Commands that wait for their device at the same time.
@@ -41,6 +44,7 @@ impl Default for Limits {
             things: 100_000,
             properties_per_thing: 1000,
             properties: 1_000_000,
+            state_bytes: 128 * 1024 * 1024,
             messages_remembered: 1000,
             commands_waiting: 1000,
             streams: 20_000,

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -28,12 +29,12 @@ pub struct State {
     pub value: Value,
     /// When it was so: the device's own time, else the time of receipt.
     pub time: Timestamp,
-    /// Whether `time` is the device's own.
-    pub device_time: bool,
     /// When the gateway received it.
     pub received: Timestamp,
     /// How far it may be trusted.
     pub quality: Quality,
+    /// Whether the silo said it again, rather than the device anew.
+    pub replayed: bool,
 }
 
 /// One property of one thing: what stays the same while its states change.
@@ -162,12 +163,19 @@ pub struct Change {
     pub recorded: Timestamp,
     frame: OnceLock<Bytes>,
     record: OnceLock<Bytes>,
+    /// The bytes of all frames and records that the log holds.
+    cached: Arc<AtomicUsize>,
 }
 
+/// Larger frames and records are made anew for each reader: few are, and a log full of them would
+/// take more memory than the changes themselves.
+const LARGEST_CACHED: usize = 4096;
+
 impl Change {
-    pub(super) fn new(seq: Seq, earlier: Seq, draft: Draft) -> Self {
+    pub(super) fn new(seq: Seq, earlier: Seq, draft: Draft, cached: Arc<AtomicUsize>) -> Self {
         let Draft { lane, what, recorded } = draft;
-        Self { seq, earlier, lane, what, recorded, frame: OnceLock::new(), record: OnceLock::new() }
+        let (frame, record) = (OnceLock::new(), OnceLock::new());
+        Self { seq, earlier, lane, what, recorded, frame, record, cached }
     }
 
     /// The thing it is about.
@@ -181,12 +189,23 @@ impl Change {
 
     /// The change as the frame of a thing's stream; made by the first reader, shared by all.
     pub fn frame(&self, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.frame.get_or_init(|| make(self)).clone()
+        self.keep(&self.frame, make)
     }
 
     /// The change as a record; made by the first reader, shared by all.
     pub fn record(&self, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.record.get_or_init(|| make(self)).clone()
+        self.keep(&self.record, make)
+    }
+
+    fn keep(&self, place: &OnceLock<Bytes>, make: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        if let Some(kept) = place.get() {
+            return kept.clone();
+        }
+        let made = make(self);
+        if made.len() <= LARGEST_CACHED && place.set(made.clone()).is_ok() {
+            self.cached.fetch_add(made.len(), Ordering::Relaxed);
+        }
+        made
     }
 
     /// About how much memory it takes, in bytes.
@@ -200,5 +219,12 @@ impl Change {
             What::Directory(..) => 0,
         };
         size_of::<Self>() + AROUND + held
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        let kept = [&self.frame, &self.record].into_iter().filter_map(OnceLock::get);
+        self.cached.fetch_sub(kept.map(Bytes::len).sum(), Ordering::Relaxed);
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -19,8 +20,12 @@ pub struct MemoryLog {
 struct Ring {
     /// Without holes: the change at `i` has the sequence number of the first plus `i`.
     changes: VecDeque<Arc<Change>>,
+    /// Of the changes; what readers had made of them is in `cached`.
     bytes: usize,
+    cached: Arc<AtomicUsize>,
     head: Seq,
+    /// Up to here readers see it.
+    published: Seq,
     /// Where the log began: who was further back knows it from before a restart.
     born: Seq,
 }
@@ -35,7 +40,14 @@ impl MemoryLog {
     }
 
     fn starting_after(head: Seq, config: LogConfig) -> Self {
-        let ring = Ring { changes: VecDeque::new(), bytes: 0, head, born: head };
+        let ring = Ring {
+            changes: VecDeque::new(),
+            bytes: 0,
+            cached: Arc::default(),
+            head,
+            published: head,
+            born: head,
+        };
         Self { ring: RwLock::new(ring), listeners: Arc::default(), config }
     }
 }
@@ -44,7 +56,7 @@ impl Ring {
     fn push(&mut self, draft: Draft) -> Seq {
         self.head.0 += 1;
         let earlier = draft.lane.advance(self.head);
-        let change = Arc::new(Change::new(self.head, earlier, draft));
+        let change = Arc::new(Change::new(self.head, earlier, draft, self.cached.clone()));
         self.bytes += change.size();
         self.changes.push_back(change);
         self.head
@@ -52,8 +64,9 @@ impl Ring {
 
     fn shrink(&mut self, config: &LogConfig, now: Timestamp) {
         let oldest_kept = Duration::from_secs(config.age_seconds);
-        while let Some(first) = self.changes.front() {
-            if self.bytes <= config.bytes && first.recorded.until(now) <= oldest_kept {
+        while let Some(first) = self.changes.front().filter(|first| first.seq <= self.published) {
+            let fits = self.bytes + self.cached.load(Ordering::Relaxed) <= config.bytes;
+            if fits && first.recorded.until(now) <= oldest_kept {
                 break;
             }
             self.bytes -= first.size();
@@ -81,34 +94,42 @@ impl EventLog for MemoryLog {
         seq
     }
 
+    fn publish(&self) {
+        let mut ring = self.ring.write();
+        ring.published = ring.head;
+    }
+
     fn announce(&self) {
         self.listeners.announce();
     }
 
     fn head(&self) -> Seq {
-        self.ring.read().head
+        self.ring.read().published
     }
 
     fn read(&self, after: Seq, limit: usize) -> Result<Vec<Arc<Change>>, Gap> {
         let ring = self.ring.read();
-        if after < ring.tail() || after > ring.head {
-            return Err(Gap { until: ring.head });
+        if after < ring.tail() || after > ring.published {
+            return Err(Gap { until: ring.published });
         }
         let skip = usize::try_from(after.0 - ring.tail().0).unwrap_or(usize::MAX);
-        Ok(ring.changes.iter().skip(skip).take(limit).cloned().collect())
+        let there = usize::try_from(ring.published.0 - after.0).unwrap_or(usize::MAX);
+        Ok(ring.changes.iter().skip(skip).take(there.min(limit)).cloned().collect())
     }
 
     fn read_lane(&self, lane: &Lane, after: Seq, limit: usize) -> Result<Vec<Arc<Change>>, Gap> {
         let ring = self.ring.read();
-        let gap = Gap { until: ring.head };
-        if after < ring.born || after > ring.head {
+        let gap = Gap { until: ring.published };
+        if after < ring.born || after > ring.published {
             return Err(gap);
         }
         let mut found = Vec::new();
         let mut next = lane.newest();
         while next > after {
             let change = ring.get(next).filter(|_| found.len() < limit).ok_or(gap)?;
-            found.push(change.clone());
+            if change.seq <= ring.published {
+                found.push(change.clone());
+            }
             next = change.earlier;
         }
         found.reverse();
@@ -137,7 +158,9 @@ mod tests {
     fn append_at(log: &MemoryLog, lane: &Arc<Lane>, seconds: i64) -> Seq {
         let recorded = Timestamp::from_micros(seconds * 1_000_000);
         let what = What::Event("e".into(), Value::Null, recorded);
-        log.append(Draft { lane: lane.clone(), what, recorded })
+        let seq = log.append(Draft { lane: lane.clone(), what, recorded });
+        log.publish();
+        seq
     }
 
     fn seqs(read: Result<Vec<Arc<Change>>, Gap>) -> Vec<u64> {
@@ -204,6 +227,34 @@ mod tests {
         append_at(&log, &a, 1);
         append_at(&log, &a, 62);
         assert_eq!(log.ring.read().changes.len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_published_is_neither_read_nor_dropped() {
+        let log = log(1);
+        let a = lane("a");
+        let recorded = Timestamp::from_micros(1_000_000);
+        for _ in 0..3 {
+            let what = What::Event("e".into(), Value::Null, recorded);
+            log.append(Draft { lane: a.clone(), what, recorded });
+        }
+        assert_eq!(log.head(), Seq(100));
+        assert_eq!(seqs(log.read(Seq(100), 10)), [] as [u64; 0]);
+        assert_eq!(seqs(log.read_lane(&a, Seq(100), 10)), [] as [u64; 0]);
+        log.publish();
+        assert_eq!(seqs(log.read_lane(&a, Seq(100), 10)), [101, 102, 103]);
+    }
+
+    #[test]
+    fn what_readers_had_made_of_a_change_counts_and_goes_with_it() {
+        let log = log(1 << 20);
+        let a = lane("a");
+        append_at(&log, &a, 1);
+        let frame = || bytes::Bytes::from_static(&[0; 100]);
+        log.read(Seq(100), 1).unwrap()[0].frame(|_| frame());
+        assert_eq!(log.ring.read().cached.load(Ordering::Relaxed), 100);
+        append_at(&log, &a, 62);
+        assert_eq!(log.ring.read().cached.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]

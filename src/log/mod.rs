@@ -30,14 +30,18 @@ pub struct Gap {
 
 /// An ordered log of changes.
 pub trait EventLog: Send + Sync + 'static {
-    /// Gives a draft its sequence number and keeps it. Nobody is woken: that is
-    /// [`EventLog::announce`], once for many appends.
+    /// Gives a draft its sequence number and keeps it. Readers don't see it yet: that is
+    /// [`EventLog::publish`], once for many appends.
     fn append(&self, draft: Draft) -> Seq;
+
+    /// Lets readers see what was appended. The writer calls it once all of that is folded into the
+    /// registry, so that a position never is ahead of the states.
+    fn publish(&self);
 
     /// Wakes who listens to the whole log.
     fn announce(&self);
 
-    /// The newest sequence number.
+    /// The newest sequence number that was published.
     fn head(&self) -> Seq;
 
     /// At most `limit` changes after a position, in order; empty at the head.

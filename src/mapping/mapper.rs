@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use smol_str::SmolStr;
@@ -22,6 +23,8 @@ pub struct Mapper {
     names: Arc<Names>,
     limits: Limits,
     routes: DashMap<Address, Arc<Route>>,
+    /// Attempts to keep one route too many.
+    attempts: AtomicUsize,
 }
 
 /// What became of one message.
@@ -67,7 +70,8 @@ impl Mapper {
             rule.adapter.as_deref().is_none_or(|named| named == &*adapter)
         };
         let rules = rules.iter().filter(concerns).cloned().collect();
-        Self { adapter, rules, names, limits, routes: DashMap::new() }
+        let attempts = AtomicUsize::new(0);
+        Self { adapter, rules, names, limits, routes: DashMap::new(), attempts }
     }
 
     /// Takes a message apart. Needs no lock; what it finds is valid for the next
@@ -105,6 +109,15 @@ impl Mapper {
     ) -> Outcome {
         let known = self.known_route(&observation.address);
         let route = known.clone().unwrap_or_else(|| self.new_route(&observation.address));
+        // The thing may have been removed since the message was taken apart: then its leaves have
+        // no places any more.
+        let message = match message.is_for(&route) {
+            true => message,
+            false => match self.read(observation) {
+                Ok(message) => message,
+                Err(outcome) => return outcome,
+            },
+        };
         let mut arrival = Arrival { mapper: self, observation, route: &route, writing };
         let outcome = match route.rule.as_ref().and_then(|rule| rule.event.as_deref()) {
             Some(event) => arrival.occurrence(&SmolStr::new(event), message),
@@ -112,10 +125,22 @@ impl Mapper {
         };
         // An address that could not be taken in is not remembered: a flood of them costs nothing.
         if known.is_none() && matches!(outcome, Outcome::Applied(_) | Outcome::Duplicate(..)) {
-            self.routes.insert(observation.address.clone(), route);
+            self.remember(&observation.address, route);
         }
         writing.settle(observation.received);
         outcome
+    }
+
+    /// Keeps a route, unless there are as many as properties may be: then messages of further
+    /// addresses cost their way anew each time. Routes of things that are gone make room.
+    fn remember(&self, address: &Address, route: Arc<Route>) {
+        let most = self.limits.properties;
+        if self.routes.len() >= most && self.attempts.fetch_add(1, Ordering::Relaxed) % most == 0 {
+            self.routes.retain(|_, route| route.is_living());
+        }
+        if self.routes.len() < most {
+            self.routes.insert(address.clone(), route);
+        }
     }
 
     fn known_route(&self, address: &Address) -> Option<Arc<Route>> {
@@ -138,6 +163,9 @@ struct Arrival<'a, 'w> {
 
 impl Arrival<'_, '_> {
     fn states(&mut self, message: Message) -> Outcome {
+        if message.leaves.is_empty() {
+            return Outcome::Unmapped("the object has no members".to_owned());
+        }
         let target = match self.target(message.shape) {
             Ok(target) => target,
             Err(reason) => return Outcome::Failed(reason),
@@ -168,23 +196,25 @@ impl Arrival<'_, '_> {
     ) -> Result<(usize, Verdict), Refusal> {
         let thing = &target.thing;
         let path = match place {
-            Place::Slot(slot) => return Ok((slot, self.writing.observe(thing, slot, reading))),
+            Place::Slot(slot) => {
+                return Ok((slot, self.writing.observe(thing, slot, reading)?));
+            }
             Place::Path(path) => path,
         };
         // The message before this one in the same batch may have made the property.
         if let Some((_, slot)) = target.place(&path, 0) {
-            return Ok((slot, self.writing.observe(thing, slot, reading)));
+            return Ok((slot, self.writing.observe(thing, slot, reading)?));
         }
         let address = &self.observation.address;
         let name = match shape {
             Shape::Object => path.as_str(),
-            Shape::Whole => names::split_scalar(address.as_str()).1,
+            Shape::Whole => &names::property_of(address.as_str()),
         };
         let source = Source { adapter: self.mapper.adapter.clone(), address: address.clone() };
         let (name, made_before) = target.free_name(name, &source);
         if let Some(slot) = made_before {
             target.learn(&path, slot);
-            return Ok((slot, self.writing.observe(thing, slot, reading)));
+            return Ok((slot, self.writing.observe(thing, slot, reading)?));
         }
         let slot = thing.property_count();
         let property = self.route.property(name, slot, source);
@@ -239,17 +269,17 @@ impl Arrival<'_, '_> {
         let rule = self.route.rule.as_ref();
         let named =
             rule.and_then(|rule| Some(rule.thing.as_ref()?.fill(&rule.topic.captures(address)?)));
-        let id = match (named, shape) {
+        let name = match (named, shape) {
             (Some(name), _) => names.of_rule(&name),
             (None, Shape::Object) => names.of_base(adapter, address),
-            (None, Shape::Whole) => names.of_base(adapter, names::split_scalar(address).0),
+            (None, Shape::Whole) => names.of_base(adapter, names::base_of(address)),
         };
-        match self.writing.thing(&id, rule, self.observation.received) {
-            Ok(thing) => Ok(Target::new(thing)),
-            Err(refusal) => {
-                names.release(&id);
-                Err(refusal.to_string())
+        match self.writing.thing(name.id(), rule, self.observation.received) {
+            Ok(thing) => {
+                name.keep();
+                Ok(Target::new(thing))
             }
+            Err(refusal) => Err(refusal.to_string()),
         }
     }
 }
@@ -273,10 +303,7 @@ impl Tally {
     fn outcome(self, thing: Arc<Thing>) -> Outcome {
         let refusal = self.refused.first().map(ToString::to_string);
         if self.slots.is_empty() {
-            return match refusal {
-                Some(reason) => Outcome::Failed(reason),
-                None => Outcome::Unmapped("the object has no members".to_owned()),
-            };
+            return Outcome::Failed(refusal.unwrap_or_default());
         }
         let note = refusal
             .map(|reason| format!("{} properties were left out: {reason}", self.refused.len()));

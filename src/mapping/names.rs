@@ -2,11 +2,11 @@
 //! accident.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use thingway_sdk::ThingId;
+use smol_str::SmolStr;
+use thingway_sdk::{ThingId, codec};
 
 /// Longest name that an address may give, in bytes.
 pub(super) const LONGEST: usize = 512;
@@ -14,9 +14,17 @@ pub(super) const LONGEST: usize = 512;
 /// The names that are taken, over all adapters. A name once given to an address stays with it for
 /// as long as the gateway runs.
 #[derive(Default)]
-pub struct Names(Mutex<HashMap<ThingId, Owner>>);
+pub struct Names(Mutex<Taken>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Default)]
+struct Taken {
+    owners: HashMap<ThingId, Owner>,
+    /// The ids that addresses have, and for how many addresses a name was numbered so far.
+    of_addresses: HashMap<Owner, ThingId>,
+    numbers: HashMap<String, usize>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Owner {
     /// Named by a rule: every address may join.
     Rule,
@@ -24,38 +32,79 @@ enum Owner {
     Base(Arc<str>, Box<str>),
 }
 
-impl Names {
-    /// The id of the thing that a rule names.
-    pub(super) fn of_rule(&self, name: &str) -> ThingId {
-        let id = ThingId::from_name(&sanitise(name, '.'));
-        self.0.lock().insert(id.clone(), Owner::Rule);
-        id
+/// A name on its way to its thing: given back, if it was given anew and is not kept.
+pub(super) struct Name<'a> {
+    names: &'a Names,
+    id: ThingId,
+    given_anew: bool,
+}
+
+impl Name<'_> {
+    pub(super) fn id(&self) -> &ThingId {
+        &self.id
     }
 
-    /// The id of the thing that an address names, numbered when another address has the name.
-    pub(super) fn of_base(&self, adapter: &Arc<str>, base: &str) -> ThingId {
-        let name = sanitise(base, '/');
-        let owner = Owner::Base(adapter.clone(), base.into());
-        let mut taken = self.0.lock();
-        let mut number = 1;
-        loop {
-            let id = ThingId::from_name(&numbered(&name, number));
-            match taken.entry(id.clone()) {
-                Entry::Vacant(free) => {
-                    free.insert(owner);
-                    return id;
-                }
-                Entry::Occupied(other) if *other.get() == owner || *other.get() == Owner::Rule => {
-                    return id;
-                }
-                Entry::Occupied(_) => number += 1,
+    /// The thing is there, so the name stays.
+    pub(super) fn keep(mut self) {
+        self.given_anew = false;
+    }
+}
+
+impl Drop for Name<'_> {
+    fn drop(&mut self) {
+        if self.given_anew {
+            let mut taken = self.names.0.lock();
+            if let Some(owner) = taken.owners.remove(&self.id) {
+                taken.of_addresses.remove(&owner);
             }
         }
     }
+}
 
-    /// Gives a name back: its thing could not be made.
-    pub(super) fn release(&self, id: &ThingId) {
-        self.0.lock().remove(id);
+impl Names {
+    /// The name of the thing that a rule names.
+    pub(super) fn of_rule(&self, name: &str) -> Name<'_> {
+        let id = ThingId::from_name(&sanitise(name, '.'));
+        let mut taken = self.0.lock();
+        let before = taken.owners.insert(id.clone(), Owner::Rule);
+        Name { names: self, id, given_anew: before.is_none() }
+    }
+
+    /// The name of the thing that an address names, numbered when another address has it.
+    pub(super) fn of_base(&self, adapter: &Arc<str>, base: &str) -> Name<'_> {
+        let owner = Owner::Base(adapter.clone(), base.into());
+        let mut taken = self.0.lock();
+        if let Some(id) = taken.of_addresses.get(&owner) {
+            return Name { names: self, id: id.clone(), given_anew: false };
+        }
+        let name = sanitise(base, '/');
+        let plain = ThingId::from_name(&name);
+        if taken.owners.get(&plain) == Some(&Owner::Rule) {
+            return Name { names: self, id: plain, given_anew: false };
+        }
+        let id = taken.free(&name);
+        taken.owners.insert(id.clone(), owner.clone());
+        taken.of_addresses.insert(owner, id.clone());
+        Name { names: self, id, given_anew: true }
+    }
+}
+
+impl Taken {
+    /// The first free one of `name`, `name-2`, `name-3`… that was not tried before: names that
+    /// differ only in characters that no name can have would else be tried over and over.
+    fn free(&mut self, name: &str) -> ThingId {
+        let mut number = self.numbers.get(name).copied().unwrap_or(1);
+        let id = loop {
+            let id = ThingId::from_name(&numbered(name, number));
+            if !self.owners.contains_key(&id) {
+                break id;
+            }
+            number += 1;
+        };
+        if number > 1 {
+            self.numbers.insert(name.to_owned(), number);
+        }
+        id
     }
 }
 
@@ -74,11 +123,16 @@ fn sanitise(address: &str, separator: char) -> String {
     address.split(separator).map(level).collect::<Vec<_>>().join(".")
 }
 
-/// What a scalar's topic says: the thing is the levels before the last, the property the last. A
-/// topic of one level names both.
-pub(super) fn split_scalar(address: &str) -> (&str, &str) {
-    let (base, last) = address.rsplit_once('/').unwrap_or((address, address));
-    (base, if last.is_empty() { "_" } else { last })
+/// The part of a scalar's address that names its thing: the levels before the last. An address of
+/// one level names both the thing and the property.
+pub(super) fn base_of(address: &str) -> &str {
+    address.rsplit_once('/').map_or(address, |(base, _)| base)
+}
+
+/// The property that a scalar's address names: its last level.
+pub(super) fn property_of(address: &str) -> SmolStr {
+    let last = address.rsplit_once('/').map_or(address, |(_, last)| last);
+    codec::property_name(last)
 }
 
 #[cfg(test)]
@@ -86,7 +140,13 @@ mod tests {
     use super::*;
 
     fn name(names: &Names, base: &str) -> String {
-        names.of_base(&"mqtt".into(), base).name().to_owned()
+        kept(names.of_base(&"mqtt".into(), base))
+    }
+
+    fn kept(name: Name<'_>) -> String {
+        let id = name.id().clone();
+        name.keep();
+        id.name().to_owned()
     }
 
     #[test]
@@ -94,9 +154,11 @@ mod tests {
         let names = Names::default();
         assert_eq!(name(&names, "home/kitchen/lamp"), "home.kitchen.lamp");
         assert_eq!(name(&names, "/a b//ü.x"), "_.a_b._.__x");
-        assert_eq!(split_scalar("home/kitchen/temperature"), ("home/kitchen", "temperature"));
-        assert_eq!(split_scalar("x"), ("x", "x"));
-        assert_eq!(split_scalar("x/"), ("x", "_"));
+        let scalar = |address| (base_of(address), property_of(address).to_string());
+        assert_eq!(scalar("home/kitchen/temp"), ("home/kitchen", "temp".to_owned()));
+        assert_eq!(scalar("x"), ("x", "x".to_owned()));
+        assert_eq!(scalar("x/"), ("x", "_".to_owned()));
+        assert_eq!(scalar("x/a\nid: 9"), ("x", "a_id: 9".to_owned()));
     }
 
     #[test]
@@ -106,13 +168,22 @@ mod tests {
         assert_eq!(name(&names, "a_b"), "a_b-2");
         assert_eq!(name(&names, "a.b"), "a_b-3");
         assert_eq!(name(&names, "a_b"), "a_b-2");
-        assert_eq!(names.of_base(&"other".into(), "a b").name(), "a_b-4");
+        assert_eq!(kept(names.of_base(&"other".into(), "a b")), "a_b-4");
+    }
+
+    #[test]
+    fn a_name_whose_thing_could_not_be_made_is_free_again() {
+        let names = Names::default();
+        drop(names.of_base(&"mqtt".into(), "a b"));
+        assert_eq!(name(&names, "a_b"), "a_b");
+        drop(names.of_base(&"mqtt".into(), "a_b"));
+        assert_eq!(name(&names, "a b"), "a_b-2");
     }
 
     #[test]
     fn a_name_given_by_a_rule_may_be_shared() {
         let names = Names::default();
-        assert_eq!(names.of_rule("home.hall door").name(), "home.hall_door");
+        assert_eq!(kept(names.of_rule("home.hall door")), "home.hall_door");
         assert_eq!(name(&names, "home/hall_door"), "home.hall_door");
     }
 }

@@ -7,18 +7,33 @@ use smol_str::SmolStr;
 use thingway_sdk::codec::{Decoded, Encoding, Leaves};
 use thingway_sdk::{Timestamp, Value};
 
-use super::route::Target;
+use super::route::{Route, Target};
 
 /// A message that was taken apart but not applied yet.
 pub struct Message {
     pub(super) shape: Shape,
     pub(super) leaves: Vec<Leaf>,
+    /// Whose places the leaves have.
+    target: Option<Arc<Target>>,
     /// The device's own time, if one of the leaves tells it.
     pub(super) device_time: Option<Timestamp>,
     /// What the payload was taken for.
     pub encoding: Encoding,
     /// Set where somebody may have meant something else than what was understood.
     pub note: Option<String>,
+}
+
+impl Message {
+    /// Whether the places of its leaves are those that the route leads to now.
+    pub(super) fn is_for(&self, route: &Route) -> bool {
+        let leads_to = route.living(self.shape);
+        match (&self.target, &leads_to) {
+            (Some(mine), Some(now)) => Arc::ptr_eq(mine, now),
+            // Leaves without places find them when they are applied.
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
+    }
 }
 
 /// What the payload is as a whole; it decides which thing the address names.
@@ -78,7 +93,12 @@ impl<'a> Collector<'a> {
     }
 
     pub(super) fn finish(self, decoded: Decoded) -> Message {
+        let target = match self.shape {
+            Shape::Object => self.object,
+            Shape::Whole => self.whole,
+        };
         Message {
+            target: target.cloned(),
             shape: self.shape,
             leaves: self.leaves,
             device_time: self.device_time,

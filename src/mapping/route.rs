@@ -35,6 +35,11 @@ impl Route {
         self.target(shape).read().clone().filter(|target| !target.thing.is_deleted())
     }
 
+    /// Whether it still leads anywhere.
+    pub(super) fn is_living(&self) -> bool {
+        [Shape::Object, Shape::Whole].into_iter().any(|shape| self.living(shape).is_some())
+    }
+
     pub(super) fn lead_to(&self, shape: Shape, target: Arc<Target>) {
         *self.target(shape).write() = Some(target);
     }
@@ -86,10 +91,10 @@ impl Target {
         let mut number = 1;
         loop {
             let candidate = SmolStr::from(numbered(name, number));
-            match self.thing.slot(&candidate) {
+            match self.thing.property(&candidate) {
                 None => return (candidate, None),
-                Some(slot) if slot.property.source == *source => {
-                    return (candidate, Some(slot.property.slot));
+                Some(property) if property.source == *source => {
+                    return (candidate, Some(property.slot));
                 }
                 Some(_) => number += 1,
             }

@@ -191,7 +191,7 @@ impl Feed {
     fn read_matching(&mut self, filter: &Filter) -> Option<Next> {
         loop {
             let head = self.log.head();
-            if self.position >= self.live_after && head.0 > self.position.0 + LAG {
+            if self.position >= self.live_after && head.0.saturating_sub(self.position.0) > LAG {
                 return Some(self.gap(head, SLOW));
             }
             let read = match self.log.read(self.position, PAGE) {

@@ -17,7 +17,7 @@ use crate::log::{Lane, Seq};
 
 pub use desired::{Desired, DesiredStatus};
 pub use record::StateRecord;
-pub use thing::{EventSource, Slot, Thing, ThingView};
+pub use thing::{Description, EventSource, Slot, Thing, ThingView};
 
 /// All things, by id and in the order of their ids.
 pub struct Registry {

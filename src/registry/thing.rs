@@ -24,10 +24,29 @@ struct Body {
     slots: Vec<Slot>,
     events: Vec<EventSource>,
     rule: Option<Arc<RuleConfig>>,
-    description: Option<Arc<Map<String, Json>>>,
+    description: Option<Description>,
     created: Timestamp,
     modified: Timestamp,
     revision: Seq,
+}
+
+/// What was registered for a thing over the directory.
+#[derive(Clone)]
+pub struct Description {
+    /// Its members.
+    pub members: Arc<Map<String, Json>>,
+    /// About how much memory it takes: the length of its text.
+    pub bytes: usize,
+}
+
+impl Description {
+    /// Measures a description.
+    #[must_use]
+    pub fn new(members: Map<String, Json>) -> Self {
+        let length = |(name, value): (&String, &Json)| name.len() + value.to_string().len();
+        let bytes = members.iter().map(length).sum();
+        Self { members: Arc::new(members), bytes }
+    }
 }
 
 /// One property with its present state.
@@ -41,6 +60,8 @@ pub struct Slot {
     pub state: State,
     /// The sequence number of that state: its entity tag.
     pub revision: Seq,
+    /// The newest time that the device itself ever told: what is older is not news.
+    pub newest_device_time: Option<Timestamp>,
     /// What was asked of it last.
     pub desired: Option<Box<Desired>>,
 }
@@ -114,7 +135,7 @@ impl Thing {
             slots: body.slots,
             events: body.events,
             rule: body.rule,
-            description: body.description,
+            description: body.description.map(|description| description.members),
             created: body.created,
             modified: body.modified,
         }
@@ -130,6 +151,14 @@ impl Thing {
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {
         self.body.read().slots.iter().find(|slot| slot.property.name == name).cloned()
+    }
+
+    /// One property without its state, by name.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<Arc<Property>> {
+        let body = self.body.read();
+        let slot = body.slots.iter().find(|slot| slot.property.name == name)?;
+        Some(slot.property.clone())
     }
 
     /// One property with its state, by its place.
@@ -165,7 +194,21 @@ impl Thing {
     /// What was registered for it over the directory.
     #[must_use]
     pub fn description(&self) -> Option<Arc<Map<String, Json>>> {
-        self.body.read().description.clone()
+        self.body.read().description.as_ref().map(|description| description.members.clone())
+    }
+
+    /// About how much memory the description takes.
+    #[must_use]
+    pub fn description_bytes(&self) -> usize {
+        self.body.read().description.as_ref().map_or(0, |description| description.bytes)
+    }
+
+    /// About how much memory its values and its description take on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let body = self.body.read();
+        let values: usize = body.slots.iter().map(|slot| slot.state.value.heap_bytes()).sum();
+        values + body.description.as_ref().map_or(0, |description| description.bytes)
     }
 
     /// Notes what is asked of a property; its reported state stays as it is.
@@ -222,8 +265,22 @@ impl Thing {
         }
     }
 
-    pub(crate) fn describe(&self, description: Map<String, Json>) {
-        self.body.write().description = Some(Arc::new(description));
+    pub(crate) fn describe(&self, description: Description) {
+        self.body.write().description = Some(description);
+    }
+
+    /// A thing that was registered before its device spoke has no rule yet.
+    pub(crate) fn adopt(&self, rule: Option<&Arc<RuleConfig>>) {
+        let mut body = self.body.write();
+        if body.rule.is_none() {
+            body.rule = rule.cloned();
+        }
+    }
+
+    pub(crate) fn note_device_time(&self, index: usize, time: Option<Timestamp>) {
+        if let Some(slot) = self.body.write().slots.get_mut(index) {
+            slot.newest_device_time = slot.newest_device_time.max(time);
+        }
     }
 
     pub(crate) fn touch(&self, revision: Seq, now: Timestamp) {

@@ -89,16 +89,11 @@ impl<L: Leaves> Walk<'_, L> {
         Ok(())
     }
 
-    /// Property names go into event streams and URLs: a control character in one would end a line
-    /// there, and an empty one would be no path segment.
     fn push(&mut self, key: &str) {
         if !self.path.is_empty() {
             self.path.push('.');
         }
-        if key.is_empty() {
-            self.path.push('_');
-        }
-        self.path.extend(key.chars().map(|c| if c.is_control() { '_' } else { c }));
+        super::push_name(&mut self.path, key);
     }
 }
 

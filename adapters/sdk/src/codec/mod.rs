@@ -123,6 +123,8 @@ fn undeclared(
     limits: &Limits,
     out: &mut impl Leaves,
 ) -> Result<Decoded, DecodeError> {
+    // A byte order mark may be ignored (RFC 8259, section 8.1).
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let not_json = match json::walk(bytes, limits, out)? {
         Ok(()) => return Ok(Decoded { encoding: Encoding::Json, note: None }),
         Err(error) => error,
@@ -139,6 +141,25 @@ fn undeclared(
             let note = Some("kept as bytes, because it is neither JSON nor UTF-8 text".to_owned());
             Ok(Decoded { encoding: Encoding::Octets, note })
         }
+    }
+}
+
+/// A key or the last level of an address as a property name.
+///
+/// Names go into event streams and URLs: a control character in one would end a line there, an
+/// empty one is no path segment, and `.` and `..` are taken out of URLs by whoever reads them.
+#[must_use]
+pub fn property_name(text: &str) -> SmolStr {
+    let mut name = String::with_capacity(text.len());
+    push_name(&mut name, text);
+    name.into()
+}
+
+fn push_name(name: &mut String, text: &str) {
+    match text {
+        "" | "." => name.push('_'),
+        ".." => name.push_str("__"),
+        _ => name.extend(text.chars().map(|c| if c.is_control() { '_' } else { c })),
     }
 }
 
@@ -267,6 +288,7 @@ mod tests {
     #[test]
     fn keys_that_would_break_a_line_protocol_are_cleaned() {
         assert_eq!(leaves(b"{\"a\\nb\":1,\"\":2}"), pairs(&[("a_b", "1"), ("_", "2")]));
+        assert_eq!(leaves(b"{\".\":1,\"..\":2}"), pairs(&[("_", "1"), ("__", "2")]));
     }
 
     #[test]
