@@ -9,23 +9,29 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use serde::Serialize;
 use smol_str::SmolStr;
+use thingway_sdk::model::Kinds;
 use thingway_sdk::{
-    Acknowledgement, AdapterError, Command, CommandId, Payload, ThingId, Timestamp, Value,
+    Acknowledgement, AdapterError, Command, CommandId, Payload, Quality, ThingId, Timestamp, Value,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use crate::log::{Property, Seq};
-use crate::registry::{Desired, DesiredStatus, Thing};
+use crate::log::{EventLog, Property, Seq, State, What};
+use crate::registry::{Desired, DesiredStatus, Slot, Thing};
 use crate::silo::Silo;
 
 /// Ended commands that can still be looked up.
 const REMEMBERED: usize = 1000;
+/// Changes of the thing that are looked at in one go for the device's answer.
+const LOOKED_AT: usize = 10_000;
+/// The largest value that is written, in bytes: a thousand commands with their values are kept.
+const LARGEST: usize = 64 * 1024;
 
 /// Sends commands and keeps their records.
 pub struct Commands {
+    log: Arc<dyn EventLog>,
     silos: Vec<Arc<Silo>>,
     records: DashMap<SmolStr, watch::Receiver<CommandRecord>>,
     ended: Mutex<VecDeque<SmolStr>>,
@@ -101,8 +107,14 @@ impl CommandRecord {
 impl Commands {
     /// For these adapters; at most `most` commands wait at once, each for at most `deadline`.
     #[must_use]
-    pub fn new(silos: Vec<Arc<Silo>>, most: usize, deadline: Duration) -> Arc<Self> {
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        silos: Vec<Arc<Silo>>,
+        most: usize,
+        deadline: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            log,
             silos,
             records: DashMap::new(),
             ended: Mutex::default(),
@@ -123,9 +135,8 @@ impl Commands {
         value: Value,
     ) -> Result<watch::Receiver<CommandRecord>, WriteError> {
         let target = property.write.as_ref().ok_or(WriteError::ReadOnly)?;
-        if let Some(rule) = &property.rule {
-            rule.admits(&value).map_err(WriteError::BadValue)?;
-        }
+        let held = thing.slot_at(property.slot).ok_or(WriteError::ReadOnly)?;
+        check(&held, &value).map_err(WriteError::BadValue)?;
         let silo = self.silo(&property.source.adapter)?;
         let place = self.places.clone().try_acquire_owned();
         let place = place.map_err(|_| WriteError::Busy(self.tasks.len()))?;
@@ -137,13 +148,18 @@ impl Commands {
             deadline: Instant::now() + self.deadline,
         };
         thing.set_desired(property.slot, record.desired());
-        let sent_after = thing.slot_at(property.slot).map_or(Seq::default(), |slot| slot.revision);
         let id = record.id.clone();
         let (progress, watched) = watch::channel(record);
         self.records.insert(id, watched.clone());
-        let slot = property.slot;
-        let flight =
-            Flight { silo, thing: thing.clone(), slot, sent_after, value, progress, _place: place };
+        let flight = Flight {
+            log: self.log.clone(),
+            silo,
+            thing: thing.clone(),
+            held,
+            value,
+            progress,
+            _place: place,
+        };
         let commands = self.clone();
         self.tasks.spawn(async move { commands.forget_oldest(flight.carry(command).await) });
         Ok(watched)
@@ -186,11 +202,11 @@ impl Commands {
 
 /// One command on its way.
 struct Flight {
+    log: Arc<dyn EventLog>,
     silo: Arc<Silo>,
     thing: Arc<Thing>,
-    slot: usize,
-    /// Only a state that came after this one can be the device's answer.
-    sent_after: Seq,
+    /// The property as it was: only a state that came after it can be the device's answer.
+    held: Slot,
     value: Value,
     progress: watch::Sender<CommandRecord>,
     _place: OwnedSemaphorePermit,
@@ -209,7 +225,7 @@ impl Flight {
             Err(error) => (DesiredStatus::Refused, Some(error.to_string())),
         };
         info!(thing.id = %self.thing.id(), command = %id, ?status, "Command ended");
-        self.thing.settle_desired(self.slot, &id, status);
+        self.thing.settle_desired(self.held.property.slot, &id, status);
         self.progress.send_modify(|record| {
             record.status = status;
             record.error = error;
@@ -231,16 +247,57 @@ impl Flight {
     async fn echo(&self) {
         let wake = Arc::new(Notify::new());
         let _listening = self.thing.lane().listen(wake.clone());
-        loop {
-            let obeyed = self.thing.slot_at(self.slot).is_some_and(|slot| {
-                slot.revision > self.sent_after && slot.state.value.means_the_same(&self.value)
-            });
-            if obeyed {
-                return;
-            }
+        let mut seen = self.held.revision;
+        while !self.is_answered(&mut seen) {
             wake.notified().await;
         }
     }
+
+    /// Looks at every state since `seen`, not only at the newest: a device may report the value
+    /// and go on to another at once.
+    fn is_answered(&self, seen: &mut Seq) -> bool {
+        let slot = self.held.property.slot;
+        match self.log.read_lane(self.thing.lane(), *seen, LOOKED_AT) {
+            Ok(changes) => {
+                *seen = changes.last().map_or(*seen, |change| change.seq);
+                changes.iter().any(|change| match &change.what {
+                    What::State(property, state) => property.slot == slot && self.answers(state),
+                    _ => false,
+                })
+            }
+            Err(gap) => {
+                *seen = gap.until;
+                self.thing.slot_at(slot).is_some_and(|slot| self.answers(&slot.state))
+            }
+        }
+    }
+
+    /// Whether a state shows that the device obeyed. That the link was lost shows nothing, nor
+    /// does it when the broker repeats what was known already.
+    fn answers(&self, state: &State) -> bool {
+        state.quality == Quality::Good
+            && state.value.means_the_same(&self.value)
+            && !(state.replayed && state.value == self.held.state.value)
+    }
+}
+
+/// Whether a value may be sent: by the rule, and where that names no type, by the types that the
+/// property was seen with. A device that has sent whole numbers so far may be sent any number.
+fn check(slot: &Slot, value: &Value) -> Result<(), String> {
+    if value.heap_bytes() > LARGEST {
+        return Err(format!("it takes more than {LARGEST} bytes"));
+    }
+    let rule = slot.property.rule.as_deref();
+    if let Some(rule) = rule {
+        rule.admits(value)?;
+    }
+    let kinds = Kinds::of(value);
+    let as_number = slot.kinds.widened(Kinds::NUMBER) == Kinds::NUMBER && kinds.is_numeric();
+    let declared = rule.is_some_and(|rule| rule.data_type.is_some());
+    if declared || as_number || slot.kinds.admits(kinds) || slot.kinds == Kinds::NULL {
+        return Ok(());
+    }
+    Err(format!("{} is of another type than what the device reports", value.to_json()))
 }
 
 /// 96 random bits: nobody guesses the id of another's command.

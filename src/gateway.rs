@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -108,14 +106,20 @@ impl Gateway {
         let deadline = Duration::from_secs(config.http.command_deadline_seconds);
         let app = Arc::new(App {
             registry,
-            log,
+            log: log.clone(),
             recorder,
-            commands: Commands::new(silos.clone(), config.limits.commands_waiting, deadline),
+            commands: Commands::new(
+                log.clone(),
+                silos.clone(),
+                config.limits.commands_waiting,
+                deadline,
+            ),
             silos,
             streams: Streams::new(config.limits.streams, closing.clone()),
             webhooks,
             metrics: Metrics::default(),
-            config: config.http,
+            // With the port that was taken, where any was asked for.
+            config: HttpConfig { listen: http, ..config.http },
             limits: config.limits,
         });
         let tasks = Tasks::start(&app, listener, closing);
@@ -129,21 +133,10 @@ impl Gateway {
         &self.addresses
     }
 
-    /// Waits until a vital part ends on its own, which none ever should; says which and why.
+    /// Waits until the HTTP server ends on its own, which it never should; says why. Adapters do
+    /// not end on their own: their supervisor runs them again.
     pub async fn failed(&mut self) -> String {
-        // A stream of tasks, not a selection: without any adapter it just ends.
-        let mut adapters: FuturesUnordered<_> =
-            self.tasks
-                .adapters
-                .iter_mut()
-                .map(|(name, task)| async move {
-                    format!("the adapter `{name}` ended: {:?}", task.await)
-                })
-                .collect();
-        tokio::select! {
-            Some(reason) = adapters.next() => reason,
-            ended = &mut self.tasks.http => format!("the HTTP server ended: {ended:?}"),
-        }
+        format!("the HTTP server ended: {:?}", (&mut self.tasks.http).await)
     }
 
     /// Ends everything in order: no more requests; commands under way get their time; the links
@@ -168,7 +161,8 @@ impl Gateway {
         if deliveries > 0 {
             undone.push(format!("{deliveries} changes were not delivered to webhooks"));
         }
-        if timeout_at(end, tasks.http).await.is_err() {
+        // A handle whose end was seen already must not be asked again.
+        if !tasks.http.is_finished() && timeout_at(end, tasks.http).await.is_err() {
             undone.push("HTTP requests were still under way".to_owned());
         }
         info!("Gateway stopped");

@@ -2,9 +2,11 @@
 //! grows and is jittered; meanwhile what came over it is stale. One adapter's failure touches no
 //! other.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rand::RngExt;
 use thingway_sdk::Reports;
 use tokio::task::JoinHandle;
@@ -26,9 +28,11 @@ pub fn supervise(silo: Arc<Silo>, stop: CancellationToken) -> JoinHandle<()> {
         while !stop.is_cancelled() {
             let started = Instant::now();
             let reports = Reports::new(Arc::new(SiloIntake(silo.clone())));
-            match silo.adapter.run(reports, stop.clone()).await {
-                Ok(()) => break,
-                Err(error) => lost(&silo, &error.to_string()),
+            // A defect in one adapter, or in what it sets off, must not take the others along.
+            match AssertUnwindSafe(silo.adapter.run(reports, stop.clone())).catch_unwind().await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => lost(&silo, &error.to_string()),
+                Err(_) => lost(&silo, "the adapter has a defect and panicked; the log has more"),
             }
             if started.elapsed() >= GOOD_LINK {
                 pauses = Pauses::default();

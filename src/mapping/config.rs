@@ -52,6 +52,10 @@ impl RuleConfig {
                 )
             })
             .collect();
+        let event = self.event.as_deref().unwrap_or("event");
+        if event.is_empty() || event.chars().any(char::is_control) {
+            errors.push(format!("`{}` can't be an event's name", event.escape_debug()));
+        }
         errors.extend(self.properties.iter().filter_map(|(name, property)| property.check(name)));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }

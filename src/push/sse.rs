@@ -8,6 +8,7 @@ use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
+use thingway_sdk::Quality;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,9 @@ impl View {
         let seq = change.seq;
         match (self, &change.what) {
             (Self::Values { slot, named }, What::State(property, state)) => {
-                slot.is_none_or(|slot| slot == property.slot).then(|| match named {
+                // A value that only got stale was not reported anew: bare values would say so.
+                let reported = state.quality != Quality::Stale;
+                (reported && slot.is_none_or(|slot| slot == property.slot)).then(|| match named {
                     true => {
                         change.frame(|_| frames::named_frame(seq, &property.name, &state.value))
                     }
@@ -88,13 +91,13 @@ impl View {
         let mut chunk = BytesMut::new();
         match next {
             Next::Changes(changes) => {
-                changes.iter().filter_map(|c| self.change(c)).for_each(|f| chunk.extend(&f));
+                changes.iter().filter_map(|c| self.change(c)).for_each(|f| chunk.extend_from_slice(&f));
             }
             Next::Gap(gap) => {
-                chunk.extend(&frames::gap_frame(&gap));
-                gap.states.iter().filter_map(|n| self.newest(n)).for_each(|f| chunk.extend(&f));
+                chunk.extend_from_slice(&frames::gap_frame(&gap));
+                gap.states.iter().filter_map(|n| self.newest(n)).for_each(|f| chunk.extend_from_slice(&f));
             }
-            Next::Gone(_) => chunk.extend(&frames::end_frame("the thing was removed")),
+            Next::Gone(_) => chunk.extend_from_slice(&frames::end_frame("the thing was removed")),
         }
         chunk
     }

@@ -11,7 +11,11 @@ use super::App;
 
 /// The URL under which the requester reaches this gateway: the start of every form's `href`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Base(String);
+pub(crate) struct Base {
+    origin: String,
+    /// What a proxy in front puts before every path; else empty.
+    prefix: String,
+}
 
 impl Base {
     fn of(headers: &HeaderMap, uri: &Uri, app: &App) -> Self {
@@ -27,17 +31,20 @@ impl Base {
         let host = forwarded("x-forwarded-host").or_else(own).filter(|host| is_authority(host));
         let scheme = forwarded("x-forwarded-proto").filter(|s| s == "https" || s == "http");
         let prefix = forwarded("x-forwarded-prefix").filter(|p| p.starts_with('/') && is_path(p));
-        Self(format!(
-            "{}://{}{}",
-            scheme.as_deref().unwrap_or("http"),
-            host.unwrap_or_else(|| app.config.listen.to_string()),
-            prefix.as_deref().unwrap_or_default().trim_end_matches('/'),
-        ))
+        let scheme = scheme.as_deref().unwrap_or("http");
+        let host = host.unwrap_or_else(|| app.config.listen.to_string());
+        let prefix = prefix.unwrap_or_default().trim_end_matches('/').to_owned();
+        Self { origin: format!("{scheme}://{host}"), prefix }
     }
 
     /// The URL of a path, which begins with a slash.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
+        format!("{}{}{path}", self.origin, self.prefix)
+    }
+
+    /// The same without scheme and host, as a `Location`.
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 
     /// The same for a WebSocket.

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::Deserialize;
+use url::{Host, Url};
 
 /// `[http]`: where and how the gateway is reached.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
@@ -38,6 +39,40 @@ impl Default for HttpConfig {
             write_wait_seconds: 5,
             command_deadline_seconds: 30,
             heartbeat_seconds: 15,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// Whether a page of this origin may change things: one that is listed, or one of this machine
+    /// itself. A gateway that lets everybody in lets their pages in, too.
+    #[must_use]
+    pub fn lets_in(&self, origin: &str) -> bool {
+        let listed = self.cors_origins.iter().any(|listed| listed == "*" || listed == origin);
+        let host = Url::parse(origin).ok().and_then(|url| url.host().map(|host| host.to_owned()));
+        let local = match host {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        self.allow_anonymous || listed || local
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_this_machine_and_of_listed_origins_may_change_things() {
+        let listed = vec!["https://app.example".to_owned()];
+        let config = HttpConfig { cors_origins: listed, ..HttpConfig::default() };
+        for origin in ["http://127.0.0.1:8080", "http://localhost:3000", "http://[::1]", "https://app.example"] {
+            assert!(config.lets_in(origin), "{origin}");
+        }
+        for origin in ["http://evil.example:8080", "https://app.example.evil", "null", ""] {
+            assert!(!config.lets_in(origin), "{origin}");
         }
     }
 }

@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use super::base::{Base, segment};
 use super::extract::{Body, Params, Segments, require_json};
-use super::negotiate::{accepted, etag, has_already, require_match};
-use super::{App, Problem, td_rules, thing_description};
+use super::negotiate::{accepted, etag, has_already, not_modified, require_match, require_no_match, vary};
+use super::{App, Problem, ValidationError, td_rules, thing_description};
+use crate::recorder::Refusal;
 
 /// Things on a page, at most and when the request does not say.
 const MOST_ON_A_PAGE: usize = 1000;
@@ -74,7 +75,7 @@ async fn list_things(
     }
     let generation = app.registry.generation();
     if has_already(&headers, generation) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(generation))]).into_response());
+        return Ok(not_modified(generation));
     }
     let things = app.registry.page(page.offset, page.limit);
     let described = things.iter().map(|thing| thing_description::describe(thing, &base));
@@ -87,7 +88,7 @@ async fn list_things(
     });
     let links = std::iter::once(canonical).chain(next).collect::<Vec<_>>().join(", ");
     let headers = [(CONTENT_TYPE, media.to_owned()), (LINK, links)];
-    Ok((headers, [(ETAG, etag(generation))], body).into_response())
+    Ok((headers, [(ETAG, etag(generation))], vary(), body).into_response())
 }
 
 /// Registers a description that has no id; the gateway gives it one.
@@ -104,6 +105,7 @@ async fn list_things(
 )]
 async fn create_thing(
     State(app): State<Arc<App>>,
+    base: Base,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
@@ -114,7 +116,8 @@ async fn create_thing(
             .field("id", "leave it out, or send PUT /things/{id}"));
     }
     let id = resolve(&format!("urn:uuid:{}", Uuid::new_v4()))?;
-    register(&app, &id, td)
+    app.recorder.write().register(&id, own(td), Timestamp::now())?;
+    Ok(created(&id, &base))
 }
 
 /// Reads the description of a thing, with forms that point at this gateway.
@@ -141,10 +144,10 @@ async fn read_thing(
     let thing = app.thing(&id)?;
     let revision = thing.revision();
     if has_already(&headers, revision) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(revision))]).into_response());
+        return Ok(not_modified(revision));
     }
     let td = thing_description::describe(&thing, &base).to_string();
-    Ok(([(CONTENT_TYPE, media)], [(ETAG, etag(revision))], td).into_response())
+    Ok(([(CONTENT_TYPE, media)], [(ETAG, etag(revision))], vary(), td).into_response())
 }
 
 /// Registers a description under its id, or replaces the one that is there.
@@ -164,6 +167,7 @@ async fn read_thing(
 )]
 async fn replace_thing(
     State(app): State<Arc<App>>,
+    base: Base,
     headers: HeaderMap,
     Segments(written): Segments<String>,
     Body(body): Body,
@@ -172,14 +176,16 @@ async fn replace_thing(
     let id = resolve(&written)?;
     let td = checked(&body)?;
     require_same_id(&td, &id)?;
-    match app.registry.get(&id) {
-        Some(thing) => {
-            require_match(&headers, thing.revision())?;
-            app.recorder.write().describe(&thing, own(td), Timestamp::now());
-            Ok(StatusCode::NO_CONTENT.into_response())
-        }
-        None => register(&app, &id, td),
-    }
+    // One turn, so that nobody comes between the look and the change.
+    let mut writing = app.recorder.write();
+    let Some(thing) = writing.find(&id) else {
+        require_no_match(&headers)?;
+        writing.register(&id, own(td), Timestamp::now())?;
+        return Ok(created(&id, &base));
+    };
+    require_match(&headers, thing.revision())?;
+    writing.describe(&thing, own(td), Timestamp::now())?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Changes parts of a description (JSON Merge Patch, RFC 7396).
@@ -203,16 +209,18 @@ async fn change_thing(
     Body(body): Body,
 ) -> Result<StatusCode, Problem> {
     require_merge_patch(&headers)?;
+    let patch = object(&body)?;
+    let mut writing = app.recorder.write();
     let thing = app.thing(&written)?;
     require_match(&headers, thing.revision())?;
-    let patch = object(&body)?;
     require_same_id(&patch, thing.id())?;
     let mut description = thing.description().as_deref().cloned().unwrap_or_default();
     merge(&mut description, patch);
-    if !thing.is_reported() {
-        require_valid(&description)?;
+    match thing.is_reported() {
+        true => require_valid(td_rules::annotation_violations(&description))?,
+        false => require_valid(td_rules::violations(&description))?,
     }
-    app.recorder.write().describe(&thing, own(description), Timestamp::now());
+    writing.describe(&thing, own(description), Timestamp::now())?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -232,9 +240,10 @@ async fn delete_thing(
     headers: HeaderMap,
     Segments(written): Segments<String>,
 ) -> Result<StatusCode, Problem> {
+    let mut writing = app.recorder.write();
     let thing = app.thing(&written)?;
     require_match(&headers, thing.revision())?;
-    app.recorder.write().delete(&thing, Timestamp::now());
+    writing.delete(&thing, Timestamp::now());
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -242,15 +251,18 @@ fn resolve(written: &str) -> Result<ThingId, Problem> {
     ThingId::resolve(written).map_err(|error| Problem::bad_request(error.to_string()))
 }
 
-fn register(app: &App, id: &ThingId, td: Map<String, Json>) -> Result<Response, Problem> {
-    let registered = app.recorder.write().register(id, own(td), Timestamp::now());
-    registered
-        .map_err(|refusal| Problem::new(StatusCode::INSUFFICIENT_STORAGE, refusal.to_string()))?;
-    let location = format!("/things/{}", segment(id.name()));
-    Ok((StatusCode::CREATED, [(LOCATION, location)]).into_response())
+fn created(id: &ThingId, base: &Base) -> Response {
+    let location = base.path(&format!("/things/{}", segment(id.name())));
+    (StatusCode::CREATED, [(LOCATION, location)]).into_response()
 }
 
-pub(crate) fn object(body: &[u8]) -> Result<Map<String, Json>, Problem> {
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, refusal.to_string())
+    }
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Json>, Problem> {
     match serde_json::from_slice(body) {
         Ok(Json::Object(members)) => Ok(members),
         Ok(_) => Err(Problem::bad_request("the body has to be a JSON object")),
@@ -260,14 +272,17 @@ pub(crate) fn object(body: &[u8]) -> Result<Map<String, Json>, Problem> {
 
 fn checked(body: &[u8]) -> Result<Map<String, Json>, Problem> {
     let td = object(body)?;
-    require_valid(&td)?;
+    require_valid(td_rules::violations(&td))?;
     Ok(td)
 }
 
-fn require_valid(td: &Map<String, Json>) -> Result<(), Problem> {
+fn require_valid(violations: Vec<ValidationError>) -> Result<(), Problem> {
+    if violations.is_empty() {
+        return Ok(());
+    }
     let mut problem = Problem::bad_request("this is not a valid Thing Description");
-    problem.validation_errors = td_rules::violations(td);
-    if problem.validation_errors.is_empty() { Ok(()) } else { Err(problem) }
+    problem.validation_errors = violations;
+    Err(problem)
 }
 
 fn require_same_id(td: &Map<String, Json>, id: &ThingId) -> Result<(), Problem> {
@@ -279,8 +294,7 @@ fn require_same_id(td: &Map<String, Json>, id: &ThingId) -> Result<(), Problem> 
     }
 }
 
-/// Refuses a body that is not declared as a merge patch.
-pub(crate) fn require_merge_patch(headers: &HeaderMap) -> Result<(), Problem> {
+fn require_merge_patch(headers: &HeaderMap) -> Result<(), Problem> {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = declared.and_then(|text| text.split(';').next()).map(str::trim);
     if essence.is_some_and(|media| media.eq_ignore_ascii_case("application/merge-patch+json")) {

@@ -16,7 +16,7 @@ use super::extract::{Params, Segments};
 use super::negotiate::accepted;
 use super::streams::{EVENT_STREAM, StreamParams, last_event_id};
 use super::{App, Problem, thing_description};
-use crate::log::{Change, DirectoryEvent};
+use crate::log::{Change, DirectoryEvent, What};
 use crate::push::feed::Scope;
 use crate::push::sse::View;
 
@@ -101,7 +101,8 @@ fn directory_stream(
     accepted(headers, &[EVENT_STREAM])?;
     let registry = app.registry.clone();
     let data = move |change: &Change| -> Bytes {
-        let thing = diff.then(|| registry.get(change.thing())).flatten();
+        let gone = matches!(change.what, What::Directory(DirectoryEvent::Deleted, _));
+        let thing = (diff && !gone).then(|| registry.get(change.thing())).flatten();
         let described = thing.map(|thing| thing_description::describe(&thing, &base));
         described.unwrap_or_else(|| json!({ "id": change.thing() })).to_string().into()
     };

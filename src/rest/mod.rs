@@ -75,6 +75,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(RequestBodyLimitLayer::new(app.config.max_body_bytes))
         .layer(CompressionLayer::new().compress_when(compressible()))
         .layer(option_layer(cors(&app.config)))
+        .layer(from_fn_with_state(app.clone(), refuse_foreign_pages))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), finish))
         .with_state(app)
@@ -133,6 +134,26 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }
 
+/// A page of another site may not change anything: not by a form, and not when its host name was
+/// rebound to this machine, where the browser takes the page for the gateway's own. Whoever may
+/// call from a browser stands in `http.cors_origins`.
+async fn refuse_foreign_pages(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let changes = !request.method().is_safe();
+    match origin {
+        Some(origin) if changes && !app.config.lets_in(origin) => Problem::new(
+            StatusCode::FORBIDDEN,
+            format!("pages of {origin} may not change anything here; add it to http.cors_origins if they should"),
+        )
+        .into_response(),
+        _ => next.run(request).await,
+    }
+}
+
 /// Counts the answer, and makes a problem document of errors that a layer below wrote as text.
 async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
@@ -140,9 +161,13 @@ async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let explained = media.is_some_and(|media| media.contains("json"));
     if (status.is_client_error() || status.is_server_error()) && !explained {
-        let allow = response.headers_mut().remove(header::ALLOW);
-        response = Problem::new(status, extract::why_unread(status)).into_response();
-        response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+        let (problem, body) =
+            Problem::new(status, extract::why_unread(status)).into_response().into_parts();
+        // The other headers stay: what is allowed, and which origin may read this.
+        let (mut parts, _) = response.into_parts();
+        parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.extend(problem.headers);
+        response = Response::from_parts(parts, body);
     }
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);

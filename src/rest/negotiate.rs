@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use axum::http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 
 use super::Problem;
 use crate::log::Seq;
@@ -58,13 +59,41 @@ pub(crate) fn etag(revision: Seq) -> HeaderValue {
         .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
+/// The answer to who has this revision already.
+pub(crate) fn not_modified(revision: Seq) -> Response {
+    (StatusCode::NOT_MODIFIED, [(ETAG, etag(revision))], vary()).into_response()
+}
+
+/// What answers with several representations say: a cache between has to ask each time, and to
+/// keep the representations apart.
+pub(crate) fn vary() -> [(HeaderName, HeaderValue); 2] {
+    [
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (VARY, HeaderValue::from_static("accept")),
+    ]
+}
+
+/// Refuses a request that was made for a revision of something that does not exist.
+pub(crate) fn require_no_match(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(IF_MATCH) {
+        let detail = "there is nothing that could match; leave If-Match out to make it";
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
+    }
+    Ok(())
+}
+
 /// Whether the requester has this revision already (RFC 9110, section 13.1.2).
 pub(crate) fn has_already(headers: &HeaderMap, revision: Seq) -> bool {
     lists(headers, &IF_NONE_MATCH, revision).unwrap_or(false)
 }
 
-/// Refuses a request that was made for another revision (RFC 9110, section 13.1.1).
+/// Refuses a request that was made for another revision (RFC 9110, section 13.1.1), or for none
+/// at all (`If-None-Match: *`, section 13.1.2).
 pub(crate) fn require_match(headers: &HeaderMap, revision: Seq) -> Result<(), Problem> {
+    if has_already(headers, revision) {
+        let detail = "it exists already, and If-None-Match asks that it does not";
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
+    }
     match lists(headers, &IF_MATCH, revision) {
         Some(false) => Err(Problem::new(
             StatusCode::PRECONDITION_FAILED,

@@ -1,6 +1,6 @@
 //! The API description (OpenAPI 3.1), made from the handlers themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Json;
 use utoipa::OpenApi;
@@ -46,6 +46,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     get, path = "/openapi.json", tag = "operations",
     responses((status = 200, description = "OpenAPI 3.1", body = Object))
 )]
-async fn describe_api() -> Json<utoipa::openapi::OpenApi> {
-    Json(document())
+async fn describe_api() -> Json<&'static utoipa::openapi::OpenApi> {
+    static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(document);
+    Json(&DOCUMENT)
 }

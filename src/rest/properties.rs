@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY};
+use axum::http::header::{CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -15,10 +15,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Params, Segments};
-use super::negotiate::{Preferences, accepted, etag, has_already, preferences};
+use super::negotiate::{
+    Preferences, accepted, etag, has_already, not_modified, preferences, vary,
+};
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, StreamParams, last_event_id};
 use super::{App, Problem, writes};
+use crate::log::Seq;
 use crate::push::feed::Scope;
 use crate::push::sse::View;
 use crate::registry::{Slot, Thing};
@@ -62,32 +65,35 @@ async fn read_all_properties(
         let view = View::Values { slot: None, named: params.named() };
         return follow(&app, &thing, view, &headers);
     }
-    let revision = thing.lane().newest();
-    if has_already(&headers, revision) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag(revision))]).into_response());
-    }
-    let body = match media {
+    let (revision, body) = match media {
         SENML_JSON => {
             let view = thing.view();
-            senml::pack(view.slots.iter().map(|slot| (&view.id, slot)))
+            let newest = view.slots.iter().map(|slot| slot.revision).max().unwrap_or_default();
+            (newest, senml::pack(view.slots.iter().map(|slot| (&view.id, slot))))
         }
         _ => all_values(&thing),
     };
-    Ok(([(CONTENT_TYPE, media)], [(ETAG, etag(revision))], no_cache(), body).into_response())
+    if has_already(&headers, revision) {
+        return Ok(not_modified(revision));
+    }
+    Ok(([(CONTENT_TYPE, media)], [(ETAG, etag(revision))], vary(), body).into_response())
 }
 
-fn all_values(thing: &Thing) -> Vec<u8> {
+/// All values as one object, and the revision that they make together.
+fn all_values(thing: &Thing) -> (Seq, Vec<u8>) {
     let mut body = vec![b'{'];
+    let mut newest = Seq::default();
     thing.each_slot(|slot| {
         if body.len() > 1 {
             body.push(b',');
         }
+        newest = newest.max(slot.revision);
         Value::Text(slot.property.name.clone()).write_json(&mut body);
         body.push(b':');
         slot.state.value.write_json(&mut body);
     });
     body.push(b'}');
-    body
+    (newest, body)
 }
 
 /// Reads one property, waits for its next change, or follows it.
@@ -137,6 +143,8 @@ async fn read_property(
         };
         match changed {
             Some(newer) => slot = newer,
+            // The thing may have been removed while the requester waited.
+            None if thing.is_deleted() => slot = property(&*app.thing(&id)?, &name)?,
             None => return Ok(unchanged(&slot, &wanted)),
         }
     }
@@ -177,7 +185,7 @@ async fn change(app: &App, thing: &Thing, held: &Slot, wait: Duration) -> Option
 }
 
 fn unchanged(slot: &Slot, wanted: &Preferences) -> Response {
-    let mut response = (StatusCode::NOT_MODIFIED, state_headers(slot)).into_response();
+    let mut response = (StatusCode::NOT_MODIFIED, state_headers(slot), vary()).into_response();
     response.headers_mut().extend(wanted.applied_wait());
     response
 }
@@ -192,7 +200,7 @@ fn state(thing: &Thing, slot: &Slot, media: &'static str) -> Response {
             body
         }
     };
-    ([(CONTENT_TYPE, media)], state_headers(slot), no_cache(), body).into_response()
+    ([(CONTENT_TYPE, media)], state_headers(slot), vary(), body).into_response()
 }
 
 fn state_headers(slot: &Slot) -> [(HeaderName, HeaderValue); 3] {
@@ -204,16 +212,10 @@ fn state_headers(slot: &Slot) -> [(HeaderName, HeaderValue); 3] {
     ]
 }
 
-/// A cache between has to ask each time, and to keep the representations apart.
-fn no_cache() -> [(HeaderName, HeaderValue); 2] {
-    [
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (VARY, HeaderValue::from_static("accept")),
-    ]
-}
-
 /// A moment as HTTP writes it (RFC 9110, section 5.6.7): to the second, rounded down.
 fn http_date(time: Timestamp) -> HeaderValue {
+    // A device's clock may be ahead, but no origin may say so (RFC 9110, section 8.8.2.1).
+    let time = time.min(Timestamp::now());
     let moment = jiff::Timestamp::from_second(time.as_seconds()).unwrap_or_default();
     let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).unwrap_or_default();
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))

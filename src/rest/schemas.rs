@@ -10,8 +10,12 @@ pub(crate) struct AnyValue;
 
 impl utoipa::PartialSchema for AnyValue {
     fn schema() -> RefOr<Schema> {
-        schema::ObjectBuilder::new().schema_type(schema::SchemaType::AnyValue).into()
+        any_value().into()
     }
+}
+
+fn any_value() -> schema::Object {
+    schema::ObjectBuilder::new().schema_type(schema::SchemaType::AnyValue).build()
 }
 
 impl ToSchema for AnyValue {}
@@ -25,8 +29,8 @@ pub(crate) struct StateRecord {
     /// Name of the property.
     property: String,
     /// The value as the device sent it; bytes as base64.
-    #[schema(inline)]
-    value: AnyValue,
+    #[schema(schema_with = any_value)]
+    value: (),
     /// Unit, as a SenML symbol.
     unit: Option<String>,
     /// When it was so: the device's own time, else the time of receipt.
@@ -61,8 +65,8 @@ pub(crate) struct Source {
 #[expect(dead_code, reason = "only its shape is read")]
 pub(crate) struct Desired {
     /// The value asked for.
-    #[schema(inline)]
-    value: AnyValue,
+    #[schema(schema_with = any_value)]
+    value: (),
     /// When it was asked for.
     #[schema(format = DateTime)]
     time: String,
@@ -83,8 +87,8 @@ pub(crate) struct CommandRecord {
     /// Name of the property.
     property: String,
     /// What was asked for.
-    #[schema(inline)]
-    value: AnyValue,
+    #[schema(schema_with = any_value)]
+    value: (),
     /// How far it got.
     status: DesiredStatus,
     /// When it was asked for.

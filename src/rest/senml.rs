@@ -1,6 +1,5 @@
 //! States as SenML (RFC 8428). SenML has no place for quality: bad states are left out.
 
-use serde_json::{Value as Json, json};
 use thingway_sdk::{Quality, ThingId, Value};
 
 use crate::registry::Slot;
@@ -9,27 +8,43 @@ pub(crate) const SENML_JSON: &str = "application/senml+json";
 
 /// States as one SenML pack, without what SenML can't say: bad states and null.
 pub(crate) fn pack<'a>(states: impl Iterator<Item = (&'a ThingId, &'a Slot)>) -> Vec<u8> {
-    let records = states.filter_map(|(thing, slot)| record(thing, slot));
-    records.collect::<Json>().to_string().into_bytes()
+    let mut pack = vec![b'['];
+    for (thing, slot) in states {
+        if let Some((label, value)) = labelled(slot) {
+            if pack.len() > 1 {
+                pack.push(b',');
+            }
+            write_record(&mut pack, thing, slot, label, &value);
+        }
+    }
+    pack.push(b']');
+    pack
 }
 
-fn record(thing: &ThingId, slot: &Slot) -> Option<Json> {
-    if slot.state.quality == Quality::Bad {
-        return None;
-    }
-    let (label, value) = match &slot.state.value {
+/// The value with its label (RFC 8428, section 4.3).
+fn labelled(slot: &Slot) -> Option<(&'static str, Value)> {
+    let value = &slot.state.value;
+    Some(match value {
+        _ if slot.state.quality == Quality::Bad => return None,
         Value::Null => return None,
-        Value::Boolean(on) => ("vb", json!(on)),
-        Value::Number(number) => ("v", serde_json::from_str(number.as_str()).ok()?),
-        Value::Text(text) | Value::Json(text) => ("vs", json!(text)),
-        Value::Octets(octets) => ("vd", json!(base64url(octets))),
-    };
-    let name = name(thing, &slot.property.name);
-    let mut record = json!({ "n": name, label: value, "t": seconds(slot) });
+        Value::Boolean(_) => ("vb", value.clone()),
+        Value::Number(_) => ("v", value.clone()),
+        Value::Text(text) | Value::Json(text) => ("vs", Value::Text(text.clone())),
+        Value::Octets(octets) => ("vd", Value::Text(base64url(octets).into())),
+    })
+}
+
+/// Written by hand, because numbers are literals: none loses a digit on its way through a float.
+fn write_record(pack: &mut Vec<u8>, thing: &ThingId, slot: &Slot, label: &str, value: &Value) {
+    pack.extend_from_slice(br#"{"n":"#);
+    Value::Text(name(thing, &slot.property.name).into()).write_json(pack);
     if let Some(unit) = slot.property.unit() {
-        record["u"] = json!(unit);
+        pack.extend_from_slice(br#","u":"#);
+        Value::Text(unit.into()).write_json(pack);
     }
-    Some(record)
+    pack.extend_from_slice(format!(r#","{label}":"#).as_bytes());
+    value.write_json(pack);
+    pack.extend_from_slice(format!(r#","t":{}}}"#, seconds(slot)).as_bytes());
 }
 
 /// Seconds since the epoch, to the microsecond (RFC 8428, section 4.5.3).

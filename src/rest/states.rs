@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::base::Base;
 use super::extract::Params;
-use super::negotiate::accepted;
+use super::negotiate::{accepted, vary};
 use super::properties::JSON;
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, last_event_id};
@@ -132,7 +132,7 @@ async fn list_states(
         _ => records(&page),
     };
     let at = [("thingway-position", position.to_string())];
-    let mut response = ([(CONTENT_TYPE, media)], at, body).into_response();
+    let mut response = ([(CONTENT_TYPE, media)], at, vary(), body).into_response();
     if let Some(last) = last {
         let next = base.url(&format!("/properties?{}", query.next(last)));
         let link = HeaderValue::try_from(format!("<{next}>; rel=\"next\""));

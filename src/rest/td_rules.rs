@@ -19,11 +19,66 @@ pub(crate) fn violations(td: &Map<String, Json>) -> Vec<ValidationError> {
     found.0
 }
 
+/// What is wrong with annotations that are laid over the description of a thing that devices
+/// report; all else of such a registration is the gateway's to say.
+pub(crate) fn annotation_violations(registered: &Map<String, Json>) -> Vec<ValidationError> {
+    let mut found = Violations(Vec::new());
+    found.texts("", registered);
+    for plural in ["properties", "actions", "events"] {
+        match registered.get(plural) {
+            None => {}
+            Some(Json::Object(affordances)) => {
+                for (name, affordance) in affordances {
+                    match affordance {
+                        Json::Object(members) => found.texts(&format!("{plural}.{name}."), members),
+                        _ => found.add(format!("{plural}.{name}"), "has to be an object"),
+                    }
+                }
+            }
+            Some(_) => found.add(plural, "has to be an object"),
+        }
+    }
+    found.0
+}
+
+/// The types that a data schema knows (TD 1.1, section 5.3.2.1).
+const TYPES: [&str; 7] = ["boolean", "integer", "number", "string", "object", "array", "null"];
+
 struct Violations(Vec<ValidationError>);
 
 impl Violations {
     fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
         self.0.push(ValidationError { field: field.into(), description: description.into() });
+    }
+
+    fn texts(&mut self, field: &str, members: &Map<String, Json>) {
+        for name in ["title", "description", "unit"] {
+            if members.get(name).is_some_and(|text| !text.is_string()) {
+                self.add(format!("{field}{name}"), "has to be a string");
+            }
+        }
+    }
+
+    fn data_schema(&mut self, field: &str, schema: &Map<String, Json>) {
+        self.texts(&format!("{field}."), schema);
+        if let Some(kind) = schema.get("type")
+            && !kind.as_str().is_some_and(|kind| TYPES.contains(&kind))
+        {
+            self.add(format!("{field}.type"), format!("has to be one of {}", TYPES.join(", ")));
+        }
+        for name in ["readOnly", "writeOnly", "observable"] {
+            if schema.get(name).is_some_and(|flag| !flag.is_boolean()) {
+                self.add(format!("{field}.{name}"), "has to be true or false");
+            }
+        }
+        for name in ["minimum", "maximum"] {
+            if schema.get(name).is_some_and(|bound| !bound.is_number()) {
+                self.add(format!("{field}.{name}"), "has to be a number");
+            }
+        }
+        if schema.get("enum").is_some_and(|values| !values.as_array().is_some_and(|v| !v.is_empty())) {
+            self.add(format!("{field}.enum"), "has to be an array with at least one value");
+        }
     }
 
     fn title(&mut self, title: Option<&Json>) {
@@ -83,6 +138,11 @@ impl Violations {
         };
         for (name, affordance) in affordances {
             let field = format!("{plural}.{name}");
+            match affordance.as_object() {
+                Some(members) if kind == "property" => self.data_schema(&field, members),
+                Some(members) => self.texts(&format!("{field}."), members),
+                None => {}
+            }
             match affordance.get("forms") {
                 Some(forms) => self.forms(&format!("{field}.forms"), forms, false),
                 None if affordance.is_object() => {

@@ -1,5 +1,6 @@
-//! Thing Descriptions (W3C WoT TD 1.1), derived on demand: what the gateway knows, then what was
-//! registered over it, then the forms, which always point at this gateway.
+//! Thing Descriptions (W3C WoT TD 1.1), derived on demand. For a thing that devices report: what
+//! the gateway knows, with forms that point at this gateway, and registered annotations over it.
+//! For any other thing: what was registered.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -35,7 +36,9 @@ fn context(registered: Option<&Json>) -> Json {
         Some(one) => vec![one.clone()],
         None => Vec::new(),
     };
-    contexts.extend(others.into_iter().filter(|c| *c != TD_CONTEXT && *c != DISCOVERY_CONTEXT));
+    // A description that was made for TD 1.0 is served as one of TD 1.1, which it also is.
+    let here = [TD_CONTEXT, DISCOVERY_CONTEXT, "https://www.w3.org/2019/wot/td/v1"];
+    contexts.extend(others.into_iter().filter(|c| !here.iter().any(|here| c == here)));
     contexts.into()
 }
 
@@ -114,9 +117,14 @@ fn overlaid(mut td: Map<String, Json>, registered: &Map<String, Json>) -> Map<St
 }
 
 fn overlay_affordances(own: &mut Map<String, Json>, theirs: &Map<String, Json>) {
+    // Annotations only: what a property can be and do is the device's to show.
+    let annotates = |name: &str| {
+        ["@type", "title", "titles", "description", "descriptions", "unit"].contains(&name)
+            || name.contains(':')
+    };
     for (name, affordance) in theirs {
         if let (Some(Json::Object(own)), Json::Object(theirs)) = (own.get_mut(name), affordance) {
-            let members = theirs.iter().filter(|(name, _)| *name != "forms");
+            let members = theirs.iter().filter(|(name, _)| annotates(name));
             own.extend(members.map(|(name, value)| (name.clone(), value.clone())));
         }
     }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::base::Base;
 use super::extract::{Body, Segments, require_json};
 use super::negotiate::{Preferences, preferences, require_match};
 use super::properties::property;
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
 )]
 pub(crate) async fn write_property(
     State(app): State<Arc<App>>,
+    base: Base,
     headers: HeaderMap,
     Segments((id, name)): Segments<(String, String)>,
     Body(body): Body,
@@ -69,7 +71,7 @@ pub(crate) async fn write_property(
     // When the time is up first, the command goes on, and the answer says where to look for it.
     timeout(wait, progress.wait_for(ended)).await.ok();
     let record = progress.borrow().clone();
-    answer(&record, &wanted)
+    answer(&record, &wanted, &base)
 }
 
 fn value(body: &[u8]) -> Result<Value, Problem> {
@@ -82,14 +84,18 @@ fn value(body: &[u8]) -> Result<Value, Problem> {
     })
 }
 
-fn answer(record: &CommandRecord, wanted: &Preferences) -> Result<Response, Problem> {
+fn answer(
+    record: &CommandRecord,
+    wanted: &Preferences,
+    base: &Base,
+) -> Result<Response, Problem> {
     let reason = || record.error.clone().unwrap_or_default();
     match record.status {
         DesiredStatus::Confirmed => Ok(StatusCode::NO_CONTENT.into_response()),
         DesiredStatus::Refused => Err(Problem::new(StatusCode::BAD_GATEWAY, reason())),
         DesiredStatus::Timeout => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, reason())),
         DesiredStatus::Pending | DesiredStatus::Accepted => {
-            let location = [(LOCATION, format!("/commands/{}", record.id))];
+            let location = [(LOCATION, base.path(&format!("/commands/{}", record.id)))];
             let mut response = (StatusCode::ACCEPTED, location, Json(record)).into_response();
             if wanted.respond_async {
                 let applied = HeaderValue::from_static("respond-async");

@@ -7,28 +7,39 @@ use super::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Kinds(u8);
 
+const NULL: u8 = 1;
+const BOOLEAN: u8 = 1 << 1;
+const INTEGER: u8 = 1 << 2;
+const NUMBER: u8 = 1 << 3;
+const STRING: u8 = 1 << 4;
+const ARRAY: u8 = 1 << 5;
+const OBJECT: u8 = 1 << 6;
+const OCTETS: u8 = 1 << 7;
+
 impl Kinds {
-    const NULL: u8 = 1;
-    const BOOLEAN: u8 = 1 << 1;
-    const INTEGER: u8 = 1 << 2;
-    const NUMBER: u8 = 1 << 3;
-    const STRING: u8 = 1 << 4;
-    const ARRAY: u8 = 1 << 5;
-    const OBJECT: u8 = 1 << 6;
-    const OCTETS: u8 = 1 << 7;
+    /// Nothing but `null` was seen.
+    pub const NULL: Self = Self(NULL);
+    /// Numbers, whole or not.
+    pub const NUMBER: Self = Self(NUMBER);
+
+    /// Whether these are numbers and nothing else.
+    #[must_use]
+    pub const fn is_numeric(self) -> bool {
+        self.0 != 0 && self.0 & !(INTEGER | NUMBER) == 0
+    }
 
     /// The type of one value.
     #[must_use]
     pub fn of(value: &Value) -> Self {
         Self(match value {
-            Value::Null => Self::NULL,
-            Value::Boolean(_) => Self::BOOLEAN,
-            Value::Number(number) if number.is_integer() => Self::INTEGER,
-            Value::Number(_) => Self::NUMBER,
-            Value::Text(_) => Self::STRING,
-            Value::Json(text) if text.starts_with('[') => Self::ARRAY,
-            Value::Json(_) => Self::OBJECT,
-            Value::Octets(_) => Self::OCTETS,
+            Value::Null => NULL,
+            Value::Boolean(_) => BOOLEAN,
+            Value::Number(number) if number.is_integer() => INTEGER,
+            Value::Number(_) => NUMBER,
+            Value::Text(_) => STRING,
+            Value::Json(text) if text.starts_with('[') => ARRAY,
+            Value::Json(_) => OBJECT,
+            Value::Octets(_) => OCTETS,
         })
     }
 
@@ -36,13 +47,13 @@ impl Kinds {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Some(Self(match name {
-            "null" => Self::NULL,
-            "boolean" => Self::BOOLEAN,
-            "integer" => Self::INTEGER,
-            "number" => Self::NUMBER,
-            "string" => Self::STRING,
-            "array" => Self::ARRAY,
-            "object" => Self::OBJECT,
+            "null" => NULL,
+            "boolean" => BOOLEAN,
+            "integer" => INTEGER,
+            "number" => NUMBER,
+            "string" => STRING,
+            "array" => ARRAY,
+            "object" => OBJECT,
             _ => return None,
         }))
     }
@@ -51,8 +62,8 @@ impl Kinds {
     #[must_use]
     pub fn widened(self, other: Self) -> Self {
         let mut both = self.0 | other.0;
-        if both & Self::NUMBER != 0 {
-            both &= !Self::INTEGER;
+        if both & NUMBER != 0 {
+            both &= !INTEGER;
         }
         Self(both)
     }
@@ -67,13 +78,13 @@ impl Kinds {
     #[must_use]
     pub fn schema(self) -> serde_json::Map<String, serde_json::Value> {
         let names: Vec<&str> = [
-            (Self::NULL, "null"),
-            (Self::BOOLEAN, "boolean"),
-            (Self::INTEGER, "integer"),
-            (Self::NUMBER, "number"),
-            (Self::STRING | Self::OCTETS, "string"),
-            (Self::ARRAY, "array"),
-            (Self::OBJECT, "object"),
+            (NULL, "null"),
+            (BOOLEAN, "boolean"),
+            (INTEGER, "integer"),
+            (NUMBER, "number"),
+            (STRING | OCTETS, "string"),
+            (ARRAY, "array"),
+            (OBJECT, "object"),
         ]
         .into_iter()
         .filter(|(bits, _)| self.0 & bits != 0)
@@ -90,7 +101,7 @@ impl Kinds {
                 schema.insert("oneOf".into(), any.into());
             }
         }
-        if self.0 == Self::OCTETS {
+        if self.0 == OCTETS {
             schema.insert("contentEncoding".into(), json!("base64"));
         }
         schema

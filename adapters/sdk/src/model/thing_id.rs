@@ -14,7 +14,7 @@ pub struct ThingId(Arc<str>);
 /// An id that is no URI.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` can't identify a thing: write a URI such as `urn:example:lamp-1`, or a bare name of printable characters without spaces"
+    "`{0}` can't identify a thing: write a URI such as `urn:example:lamp-1`, or a bare name of the characters that URIs have"
 )]
 pub struct InvalidThingId(String);
 
@@ -32,12 +32,19 @@ impl ThingId {
     /// Resolves what a caller wrote: a full id, or a bare name (no colon) against `urn:thingway:`.
     ///
     /// # Errors
-    /// When it is empty, longer than 1,024 bytes, or holds white space or control characters.
+    /// When it is empty, longer than 1,024 bytes, holds a character that no URI has, or has a
+    /// colon but no scheme before it (RFC 3986, sections 2 and 3.1).
     pub fn resolve(written: &str) -> Result<Self, InvalidThingId> {
-        let printable = |c: char| !c.is_whitespace() && !c.is_control();
+        let of_uris = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c);
+        let scheme = written.split_once(':').map(|(scheme, _)| scheme);
+        let has_scheme = scheme.is_none_or(|scheme| {
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        });
         if written.is_empty()
             || written.len() > Self::LONGEST_BYTES
-            || !written.chars().all(printable)
+            || !written.chars().all(of_uris)
+            || !has_scheme
         {
             return Err(InvalidThingId(written.chars().take(80).collect()));
         }
@@ -103,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_cannot_stand_in_a_path_is_refused() {
-        for bad in ["", "a b", "a\nb", &"x".repeat(1025)] {
+        for bad in ["", "a b", "a\nb", "a\"<b", "grün", ":a", "1:a", &"x".repeat(1025)] {
             assert!(ThingId::resolve(bad).is_err(), "{bad:?}");
         }
     }
