@@ -80,6 +80,23 @@ impl Mapper {
     /// # Errors
     /// What becomes of a message that can't be taken apart.
     pub fn read(&self, observation: &Observation) -> Result<Message, Outcome> {
+        let route = self.known_route(&observation.address);
+        let living = |shape| route.as_ref().and_then(|route| route.living(shape));
+        let (object, whole) = (living(Shape::Object), living(Shape::Whole));
+        let collector = Collector::new(object.as_ref(), whole.as_ref(), observation.received);
+        self.decode(observation, collector)
+    }
+
+    /// The same for a message of which nothing is known yet.
+    pub(super) fn read_anew(&self, observation: &Observation) -> Result<Message, Outcome> {
+        self.decode(observation, Collector::new(None, None, observation.received))
+    }
+
+    fn decode(
+        &self,
+        observation: &Observation,
+        mut collector: Collector<'_>,
+    ) -> Result<Message, Outcome> {
         let size = observation.payload.bytes.len();
         if size > self.limits.payload_bytes {
             return Err(Outcome::Failed(format!(
@@ -87,10 +104,6 @@ impl Mapper {
                 self.limits.payload_bytes
             )));
         }
-        let route = self.known_route(&observation.address);
-        let living = |shape| route.as_ref().and_then(|route| route.living(shape));
-        let (object, whole) = (living(Shape::Object), living(Shape::Whole));
-        let mut collector = Collector::new(object.as_ref(), whole.as_ref(), observation.received);
         match codec::decode(&observation.payload, &self.limits.codec(), &mut collector) {
             Ok(decoded) => Ok(collector.finish(decoded)),
             Err(DecodeError::Empty) => Err(Outcome::Unmapped(
@@ -147,7 +160,23 @@ impl Mapper {
         self.routes.get(address).map(|route| route.value().clone())
     }
 
-    fn new_route(&self, address: &Address) -> Arc<Route> {
+    /// The name of the thing that an address names for payloads of this shape.
+    pub(super) fn name(
+        &self,
+        address: &str,
+        shape: Shape,
+        rule: Option<&RuleConfig>,
+    ) -> names::Name<'_> {
+        let of_rule =
+            rule.and_then(|rule| Some(rule.thing.as_ref()?.fill(&rule.topic.captures(address)?)));
+        match (of_rule, shape) {
+            (Some(name), _) => self.names.of_rule(&name),
+            (None, Shape::Object) => self.names.of_base(&self.adapter, address),
+            (None, Shape::Whole) => self.names.of_base(&self.adapter, names::base_of(address)),
+        }
+    }
+
+    pub(super) fn new_route(&self, address: &Address) -> Arc<Route> {
         let matches = |rule: &&Arc<RuleConfig>| rule.topic.captures(address.as_str()).is_some();
         Arc::new(Route::new(self.rules.iter().find(matches).cloned()))
     }
@@ -265,15 +294,8 @@ impl Arrival<'_, '_> {
     }
 
     fn make_target(&mut self, address: &str, shape: Shape) -> Result<Arc<Target>, String> {
-        let Mapper { adapter, names, .. } = self.mapper;
         let rule = self.route.rule.as_ref();
-        let named =
-            rule.and_then(|rule| Some(rule.thing.as_ref()?.fill(&rule.topic.captures(address)?)));
-        let name = match (named, shape) {
-            (Some(name), _) => names.of_rule(&name),
-            (None, Shape::Object) => names.of_base(adapter, address),
-            (None, Shape::Whole) => names.of_base(adapter, names::base_of(address)),
-        };
+        let name = self.mapper.name(address, shape, rule.map(AsRef::as_ref));
         match self.writing.thing(name.id(), rule, self.observation.received) {
             Ok(thing) => {
                 name.keep();

@@ -9,8 +9,10 @@ mod names;
 mod reader;
 mod route;
 mod template;
+mod trial;
 
 pub use config::{PropertyRule, RuleConfig, WriteRule};
 pub use mapper::{Applied, Mapper, Outcome};
 pub use names::Names;
 pub use reader::Message;
+pub use trial::Trial;

@@ -91,11 +91,17 @@ impl View {
         let mut chunk = BytesMut::new();
         match next {
             Next::Changes(changes) => {
-                changes.iter().filter_map(|c| self.change(c)).for_each(|f| chunk.extend_from_slice(&f));
+                changes
+                    .iter()
+                    .filter_map(|c| self.change(c))
+                    .for_each(|f| chunk.extend_from_slice(&f));
             }
             Next::Gap(gap) => {
                 chunk.extend_from_slice(&frames::gap_frame(&gap));
-                gap.states.iter().filter_map(|n| self.newest(n)).for_each(|f| chunk.extend_from_slice(&f));
+                gap.states
+                    .iter()
+                    .filter_map(|n| self.newest(n))
+                    .for_each(|f| chunk.extend_from_slice(&f));
             }
             Next::Gone(_) => chunk.extend_from_slice(&frames::end_frame("the thing was removed")),
         }

@@ -115,7 +115,7 @@ async fn list_messages(
 }
 
 impl App {
-    fn silo(&self, name: &str) -> Result<&Arc<Silo>, Problem> {
+    pub(super) fn silo(&self, name: &str) -> Result<&Arc<Silo>, Problem> {
         self.silos.iter().find(|silo| &*silo.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.silos.iter().map(|silo| &*silo.name).collect();
             let names = names.join(", ");

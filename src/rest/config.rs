@@ -68,7 +68,12 @@ mod tests {
     fn pages_of_this_machine_and_of_listed_origins_may_change_things() {
         let listed = vec!["https://app.example".to_owned()];
         let config = HttpConfig { cors_origins: listed, ..HttpConfig::default() };
-        for origin in ["http://127.0.0.1:8080", "http://localhost:3000", "http://[::1]", "https://app.example"] {
+        for origin in [
+            "http://127.0.0.1:8080",
+            "http://localhost:3000",
+            "http://[::1]",
+            "https://app.example",
+        ] {
             assert!(config.lets_in(origin), "{origin}");
         }
         for origin in ["http://evil.example:8080", "https://app.example.evil", "null", ""] {

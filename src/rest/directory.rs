@@ -15,7 +15,9 @@ use uuid::Uuid;
 
 use super::base::{Base, segment};
 use super::extract::{Body, Params, Segments, require_json};
-use super::negotiate::{accepted, etag, has_already, not_modified, require_match, require_no_match, vary};
+use super::negotiate::{
+    accepted, etag, has_already, not_modified, require_match, require_no_match, vary,
+};
 use super::{App, Problem, ValidationError, td_rules, thing_description};
 use crate::recorder::Refusal;
 

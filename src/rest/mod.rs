@@ -9,6 +9,7 @@ mod directory;
 mod events;
 mod extract;
 mod introduction;
+mod mapping;
 mod metrics;
 mod negotiate;
 mod openapi;
@@ -60,6 +61,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(utoipa_axum::routes!(crate::push::ws::upgrade))
         .merge(webhooks::routes())
         .merge(adapters::routes())
+        .merge(mapping::routes())
         .merge(operations::routes())
         .merge(introduction::routes())
         .merge(openapi::routes())

@@ -15,9 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Params, Segments};
-use super::negotiate::{
-    Preferences, accepted, etag, has_already, not_modified, preferences, vary,
-};
+use super::negotiate::{Preferences, accepted, etag, has_already, not_modified, preferences, vary};
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, StreamParams, last_event_id};
 use super::{App, Problem, writes};

@@ -14,7 +14,7 @@ impl utoipa::PartialSchema for AnyValue {
     }
 }
 
-fn any_value() -> schema::Object {
+pub(crate) fn any_value() -> schema::Object {
     schema::ObjectBuilder::new().schema_type(schema::SchemaType::AnyValue).build()
 }
 

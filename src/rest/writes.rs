@@ -84,11 +84,7 @@ fn value(body: &[u8]) -> Result<Value, Problem> {
     })
 }
 
-fn answer(
-    record: &CommandRecord,
-    wanted: &Preferences,
-    base: &Base,
-) -> Result<Response, Problem> {
+fn answer(record: &CommandRecord, wanted: &Preferences, base: &Base) -> Result<Response, Problem> {
     let reason = || record.error.clone().unwrap_or_default();
     match record.status {
         DesiredStatus::Confirmed => Ok(StatusCode::NO_CONTENT.into_response()),

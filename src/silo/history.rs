@@ -114,11 +114,7 @@ impl Entry {
             note: self.note.clone().or_else(|| applied?.note.clone()),
             thing: applied.map(|applied| applied.thing.id().to_string()),
             properties: applied.map(properties).unwrap_or_default(),
-            encoding: self.encoding.map(|encoding| match encoding {
-                Encoding::Json => "json",
-                Encoding::Text => "text",
-                Encoding::Octets => "octets",
-            }),
+            encoding: self.encoding.map(Encoding::as_str),
             payload: String::from_utf8_lossy(&self.preview).into_owned(),
         }
     }

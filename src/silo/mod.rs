@@ -9,9 +9,9 @@ mod quiet;
 
 use std::sync::Arc;
 
-use thingway_sdk::{Adapter, Timestamp};
+use thingway_sdk::{Adapter, Observation, Timestamp};
 
-use crate::mapping::Mapper;
+use crate::mapping::{Mapper, Outcome, Trial};
 use crate::recorder::Recorder;
 
 pub use counters::{Count, Counters};
@@ -60,6 +60,14 @@ impl Silo {
             recorder,
             failures: quiet::Quiet::default(),
         })
+    }
+
+    /// Tells what a message would become, and changes nothing.
+    ///
+    /// # Errors
+    /// What would become of one that goes nowhere.
+    pub fn try_out(&self, observation: &Observation) -> Result<Trial, Outcome> {
+        self.mapper.try_out(observation)
     }
 
     /// Marks what came from here as stale; returns how many states that were.

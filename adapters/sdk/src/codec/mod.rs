@@ -35,6 +35,18 @@ pub enum Encoding {
     Octets,
 }
 
+impl Encoding {
+    /// The word used in every representation.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Text => "text",
+            Self::Octets => "octets",
+        }
+    }
+}
+
 /// Takes the pieces of one payload, in the order in which they stand.
 pub trait Leaves {
     /// One leaf of a JSON object: `path` is its keys joined by dots.

@@ -1,0 +1,68 @@
+//! What a message would become: a dry run that changes nothing.
+
+use smol_str::SmolStr;
+use thingway_sdk::{Observation, ThingId, Timestamp, Value, codec::Encoding};
+
+use super::mapper::{Mapper, Outcome};
+use super::names;
+use super::reader::{Leaf, Place, Shape};
+
+/// What a message would become.
+pub struct Trial {
+    /// The thing that it would go to.
+    pub thing: ThingId,
+    /// The topic pattern of the rule that matches, if one does.
+    pub rule: Option<String>,
+    /// The event that it would be, with a rule that says so; then it sets no properties.
+    pub event: Option<String>,
+    /// The properties that it would set.
+    pub properties: Vec<(SmolStr, Value)>,
+    /// The time that the device tells.
+    pub time: Option<Timestamp>,
+    /// What the payload was taken for.
+    pub encoding: Encoding,
+    /// What may have been meant otherwise than it was understood.
+    pub note: Option<String>,
+}
+
+impl Mapper {
+    /// Tells what a message would become.
+    ///
+    /// # Errors
+    /// What would become of one that goes nowhere.
+    pub fn try_out(&self, observation: &Observation) -> Result<Trial, Outcome> {
+        let message = self.read_anew(observation)?;
+        let address = observation.address.as_str();
+        let route = self.new_route(&observation.address);
+        let rule = route.rule.as_deref();
+        // Dropped at the end, which gives the name back.
+        let name = self.name(address, message.shape, rule);
+        let event = rule.and_then(|rule| rule.event.clone());
+        let properties = match &event {
+            Some(_) => Vec::new(),
+            None => message
+                .leaves
+                .into_iter()
+                .filter_map(|leaf| named(leaf, address, message.shape))
+                .collect(),
+        };
+        Ok(Trial {
+            thing: name.id().clone(),
+            rule: rule.map(|rule| rule.topic.to_string()),
+            event,
+            properties,
+            time: message.device_time,
+            encoding: message.encoding,
+            note: message.note,
+        })
+    }
+}
+
+fn named(leaf: Leaf, address: &str, shape: Shape) -> Option<(SmolStr, Value)> {
+    let name = match (shape, leaf.place) {
+        (Shape::Whole, _) => names::property_of(address),
+        (Shape::Object, Place::Path(path)) => path,
+        (Shape::Object, Place::Slot(_)) => return None,
+    };
+    Some((name, leaf.value))
+}
