@@ -1,6 +1,8 @@
 //! The files in `schemas/` that describe the HTTP interface are promises to its clients; they must
 //! say what the handlers say.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use std::path::Path;
 
 use serde_json::{Value, json};

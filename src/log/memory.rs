@@ -23,7 +23,8 @@ struct Ring {
     /// Of the changes; what readers had made of them is in `cached`.
     bytes: usize,
     cached: Arc<AtomicUsize>,
-    head: Seq,
+    /// The newest sequence number that was given.
+    last: Seq,
     /// Up to here readers see it.
     published: Seq,
     /// Where the log began: who was further back knows it from before a restart.
@@ -44,7 +45,7 @@ impl MemoryLog {
             changes: VecDeque::new(),
             bytes: 0,
             cached: Arc::default(),
-            head,
+            last: head,
             published: head,
             born: head,
         };
@@ -54,12 +55,12 @@ impl MemoryLog {
 
 impl Ring {
     fn push(&mut self, draft: Draft) -> Seq {
-        self.head.0 += 1;
-        let earlier = draft.lane.advance(self.head);
-        let change = Arc::new(Change::new(self.head, earlier, draft, self.cached.clone()));
+        self.last.0 += 1;
+        let earlier = draft.lane.advance(self.last);
+        let change = Arc::new(Change::new(self.last, earlier, draft, self.cached.clone()));
         self.bytes += change.size();
         self.changes.push_back(change);
-        self.head
+        self.last
     }
 
     fn shrink(&mut self, config: &LogConfig, now: Timestamp) {
@@ -76,7 +77,7 @@ impl Ring {
 
     /// The position before the first change that is still here.
     fn tail(&self) -> Seq {
-        self.changes.front().map_or(self.head, |first| Seq(first.seq.0 - 1))
+        self.changes.front().map_or(self.last, |first| Seq(first.seq.0 - 1))
     }
 
     fn get(&self, seq: Seq) -> Option<&Arc<Change>> {
@@ -96,7 +97,7 @@ impl EventLog for MemoryLog {
 
     fn publish(&self) {
         let mut ring = self.ring.write();
-        ring.published = ring.head;
+        ring.published = ring.last;
     }
 
     fn announce(&self) {

@@ -148,7 +148,9 @@ impl Mapper {
     /// addresses cost their way anew each time. Routes of things that are gone make room.
     fn remember(&self, address: &Address, route: Arc<Route>) {
         let most = self.limits.properties;
-        if self.routes.len() >= most && self.attempts.fetch_add(1, Ordering::Relaxed) % most == 0 {
+        if self.routes.len() >= most
+            && self.attempts.fetch_add(1, Ordering::Relaxed).is_multiple_of(most)
+        {
             self.routes.retain(|_, route| route.is_living());
         }
         if self.routes.len() < most {

@@ -76,10 +76,7 @@ impl Violations {
                 self.add(format!("{field}.{name}"), "has to be a number");
             }
         }
-        if schema
-            .get("enum")
-            .is_some_and(|values| !values.as_array().is_some_and(|v| !v.is_empty()))
-        {
+        if schema.get("enum").is_some_and(|values| values.as_array().is_none_or(Vec::is_empty)) {
             self.add(format!("{field}.enum"), "has to be an array with at least one value");
         }
     }

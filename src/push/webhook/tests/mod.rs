@@ -69,7 +69,7 @@ impl World {
         let reading = reading(&value.to_string());
         match thing.slot(property) {
             Some(slot) => {
-                writing.observe(&thing, slot.property.slot, reading);
+                writing.observe(&thing, slot.property.slot, reading).unwrap();
             }
             None => {
                 let property = described(property, thing.property_count());

@@ -53,7 +53,7 @@ impl World {
         let recorder = Arc::new(Recorder::new(log.clone(), registry.clone(), Limits::default()));
         let device = Arc::new(Device(Mutex::new(|| Some(Ok(Acknowledgement::Confirmed(None))))));
         let silos = vec![silo(&device, &recorder)];
-        let commands = Commands::new(silos, 100, Duration::from_secs(30));
+        let commands = Commands::new(log.clone(), silos, 100, Duration::from_secs(30));
         let session = Session::new(log.clone(), registry.clone());
         Self { log, recorder, registry, commands, device, session }
     }
@@ -69,7 +69,7 @@ impl World {
         let thing = writing.thing(&ThingId::from_name(thing), None, Timestamp::now()).unwrap();
         match thing.slot(property) {
             Some(slot) => {
-                writing.observe(&thing, slot.property.slot, reading(value));
+                writing.observe(&thing, slot.property.slot, reading(value)).unwrap();
             }
             None => {
                 let property = described(property, thing.property_count(), rule);
