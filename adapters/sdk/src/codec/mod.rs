@@ -135,9 +135,9 @@ fn undeclared(
     limits: &Limits,
     out: &mut impl Leaves,
 ) -> Result<Decoded, DecodeError> {
-    // A byte order mark may be ignored (RFC 8259, section 8.1).
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let not_json = match json::walk(bytes, limits, out)? {
+    // A byte order mark before JSON may be ignored (RFC 8259, section 8.1); text keeps it.
+    let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let not_json = match json::walk(json, limits, out)? {
         Ok(()) => return Ok(Decoded { encoding: Encoding::Json, note: None }),
         Err(error) => error,
     };
