@@ -9,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Params, Segments};
+use super::paging::require_limit;
 use super::{App, Problem};
 use crate::silo::{Count, LinkStatus, MessageRecord, Silo};
 
@@ -106,10 +107,7 @@ async fn list_messages(
     Segments(name): Segments<String>,
     Params(params): Params<MessagesParams>,
 ) -> Result<Json<Vec<MessageRecord>>, Problem> {
-    if params.limit == 0 || params.limit > MOST_MESSAGES {
-        return Err(Problem::bad_request("a query parameter is not right")
-            .field("limit", format!("has to be from 1 to {MOST_MESSAGES}")));
-    }
+    require_limit(params.limit, MOST_MESSAGES)?;
     let silo = app.silo(&name)?;
     Ok(Json(silo.history.newest(&name, params.address.as_deref(), params.limit)))
 }

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use thingway_sdk::{ThingId, Timestamp};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,15 +13,13 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::base::{Base, segment};
-use super::extract::{Body, Params, Segments, require_json};
+use super::extract::{Body, Params, Segments, object, require_json};
 use super::negotiate::{
     accepted, etag, has_already, not_modified, require_match, require_no_match, vary,
 };
+use super::paging::Page;
 use super::{App, Problem, ValidationError, td_rules, thing_description};
 use crate::recorder::Refusal;
-
-/// Things on a page, at most and when the request does not say.
-const MOST_ON_A_PAGE: usize = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(list_things, create_thing)).routes(routes!(
@@ -31,25 +28,6 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         change_thing,
         delete_thing
     ))
-}
-
-/// Which part of the list.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Page {
-    /// Things on the page; 1 to 1000.
-    #[serde(default = "whole_page")]
-    #[param(minimum = 1, maximum = 1000, default = 1000)]
-    limit: usize,
-    /// Things to skip.
-    #[serde(default)]
-    #[param(default = 0)]
-    offset: usize,
-}
-
-fn whole_page() -> usize {
-    MOST_ON_A_PAGE
 }
 
 /// Lists the descriptions of all things, in code point order of their ids.
@@ -71,23 +49,16 @@ async fn list_things(
     Params(page): Params<Page>,
 ) -> Result<Response, Problem> {
     let media = accepted(&headers, &["application/ld+json", "application/json"])?;
-    if page.limit == 0 || page.limit > MOST_ON_A_PAGE {
-        return Err(Problem::bad_request("a query parameter is not right")
-            .field("limit", format!("has to be from 1 to {MOST_ON_A_PAGE}")));
-    }
+    let (offset, limit) = page.bounds()?;
     let generation = app.registry.generation();
     if has_already(&headers, generation) {
         return Ok(not_modified(generation));
     }
-    let things = app.registry.page(page.offset, page.limit);
+    let things = app.registry.page(offset, limit);
     let described = things.iter().map(|thing| thing_description::describe(thing, &base));
     let body = described.collect::<Json>().to_string();
     let canonical = format!("<{}>; rel=\"canonical\"; etag=\"{generation}\"", base.url("/things"));
-    let next = page.offset.checked_add(page.limit).filter(|next| *next < app.registry.len());
-    let next = next.map(|offset| {
-        let url = base.url(&format!("/things?offset={offset}&limit={}", page.limit));
-        format!("<{url}>; rel=\"next\"")
-    });
+    let next = page.next(&base, "/things", app.registry.len());
     let links = std::iter::once(canonical).chain(next).collect::<Vec<_>>().join(", ");
     let headers = [(CONTENT_TYPE, media.to_owned()), (LINK, links)];
     Ok((headers, [(ETAG, etag(generation))], vary(), body).into_response())
@@ -261,14 +232,6 @@ fn created(id: &ThingId, base: &Base) -> Response {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, refusal.to_string())
-    }
-}
-
-fn object(body: &[u8]) -> Result<Map<String, Json>, Problem> {
-    match serde_json::from_slice(body) {
-        Ok(Json::Object(members)) => Ok(members),
-        Ok(_) => Err(Problem::bad_request("the body has to be a JSON object")),
-        Err(error) => Err(Problem::bad_request(format!("the body is not valid JSON: {error}"))),
     }
 }
 

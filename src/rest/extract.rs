@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
 use thingway_sdk::ThingId;
 
 use super::{App, Problem};
@@ -88,6 +89,15 @@ pub(crate) fn require_json(headers: &HeaderMap, lenient: bool) -> Result<(), Pro
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "the body has to be JSON and say so: send the header `Content-Type: application/json`",
     ))
+}
+
+/// The members of a JSON object.
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Json>, Problem> {
+    match serde_json::from_slice(body) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(_) => Err(Problem::bad_request("the body has to be a JSON object")),
+        Err(error) => Err(Problem::bad_request(format!("the body is not valid JSON: {error}"))),
+    }
 }
 
 impl App {

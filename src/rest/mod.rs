@@ -14,6 +14,7 @@ mod metrics;
 mod negotiate;
 mod openapi;
 mod operations;
+mod paging;
 mod problem;
 mod properties;
 mod schemas;

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use super::base::Base;
 use super::extract::Params;
 use super::negotiate::{accepted, vary};
+use super::paging::require_limit;
 use super::properties::JSON;
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, last_event_id};
@@ -117,10 +118,7 @@ async fn list_states(
     Params(query): Params<Query>,
 ) -> Result<Response, Problem> {
     let media = accepted(&headers, &[JSON, SENML_JSON, EVENT_STREAM])?;
-    if query.limit == 0 || query.limit > MOST_ON_A_PAGE {
-        return Err(Problem::bad_request("a query parameter is not right")
-            .field("limit", format!("has to be from 1 to {MOST_ON_A_PAGE}")));
-    }
+    require_limit(query.limit, MOST_ON_A_PAGE)?;
     if media == EVENT_STREAM {
         let resumed = last_event_id(&headers)?.or(query.since.map(Seq));
         return app.stream(Scope::Matching(Arc::new(query.filter())), View::Records, resumed);

@@ -13,15 +13,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::base::Base;
-use super::extract::{Body, Params, Segments, require_json};
+use super::extract::{Body, Params, Segments, object, require_json};
+use super::paging::{Page, require_limit};
 use super::{App, Problem};
 use crate::log::Seq;
 use crate::push::webhook::{
     CreateError, Delivery, Fault, REMEMBERED, RedeliverError, WebhookPatch, WebhookView,
 };
-
-/// Webhooks on a page, at most and when the request does not say.
-const MOST_ON_A_PAGE: usize = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -30,25 +28,6 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(list_deliveries))
         .routes(routes!(test_webhook))
         .routes(routes!(replay))
-}
-
-/// Which part of the list.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Page {
-    /// Webhooks on the page; 1 to 1000.
-    #[serde(default = "whole_page")]
-    #[param(minimum = 1, maximum = 1000, default = 1000)]
-    limit: usize,
-    /// Webhooks to skip.
-    #[serde(default)]
-    #[param(default = 0)]
-    offset: usize,
-}
-
-fn whole_page() -> usize {
-    MOST_ON_A_PAGE
 }
 
 /// Lists the webhooks in code point order of their ids, without their secrets.
@@ -65,16 +44,13 @@ async fn list_webhooks(
     base: Base,
     Params(page): Params<Page>,
 ) -> Result<Response, Problem> {
-    let Page { limit, offset } = page;
-    require_limit(limit, MOST_ON_A_PAGE)?;
+    let (offset, limit) = page.bounds()?;
+    let next = page.next(&base, "/webhooks", app.webhooks.len()).map(|next| [(LINK, next)]);
     let webhooks = Json(app.webhooks.page(offset, limit));
-    match offset.checked_add(limit).filter(|next| *next < app.webhooks.len()) {
-        None => Ok(webhooks.into_response()),
-        Some(next) => {
-            let next = base.url(&format!("/webhooks?offset={next}&limit={limit}"));
-            Ok(([(LINK, format!("<{next}>; rel=\"next\""))], webhooks).into_response())
-        }
-    }
+    Ok(match next {
+        Some(link) => (link, webhooks).into_response(),
+        None => webhooks.into_response(),
+    })
 }
 
 /// Registers a webhook.
@@ -98,12 +74,13 @@ async fn list_webhooks(
 )]
 async fn create_webhook(
     State(app): State<Arc<App>>,
+    base: Base,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Problem> {
     let patch = patch(&headers, &body)?;
     let created = app.webhooks.create(patch).map_err(refusal)?;
-    let location = format!("/webhooks/{}", created.id);
+    let location = base.path(&format!("/webhooks/{}", created.id));
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(created)).into_response())
 }
 
@@ -290,19 +267,6 @@ impl Replay {
 fn patch(headers: &HeaderMap, body: &[u8]) -> Result<WebhookPatch, Problem> {
     require_json(headers, false)?;
     WebhookPatch::read(&object(body)?).map_err(invalid)
-}
-
-fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("the body is no JSON object: {error}")))
-}
-
-fn require_limit(limit: usize, most: usize) -> Result<(), Problem> {
-    if (1..=most).contains(&limit) {
-        return Ok(());
-    }
-    Err(Problem::bad_request("a query parameter is not right")
-        .field("limit", format!("has to be from 1 to {most}")))
 }
 
 fn invalid(faults: Vec<Fault>) -> Problem {
