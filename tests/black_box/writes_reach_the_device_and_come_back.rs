@@ -33,7 +33,7 @@ struct Home {
     gateway: Gateway,
     device: Publisher,
     commands: Subscriber,
-    _broker: Mosquitto,
+    broker: Mosquitto,
 }
 
 async fn home() -> Home {
@@ -45,7 +45,7 @@ async fn home() -> Home {
     device.publish("home/hall/thermostat", state).await;
     gateway.value_becomes("home.hall.thermostat", "setpoint", "20").await;
     gateway.value_becomes("home.hall.thermostat", "mode", "\"eco\"").await;
-    Home { gateway, device, commands, _broker: broker }
+    Home { gateway, device, commands, broker }
 }
 
 async fn put(gateway: &Gateway, path: &str, body: &str) -> crate::support::Answer {
@@ -281,4 +281,32 @@ async fn writes_reach_devices_of_the_embedded_broker_too() {
     let (answer, ()) = tokio::join!(put(&gateway, SETPOINT, "21"), echo);
     answer.must(204);
     gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_lost_link_confirms_nothing() {
+    let mut home = home().await;
+    let wait = [("prefer", "wait=8")];
+    let write = home.gateway.send("PUT", SETPOINT, &wait, "20");
+    let kill = async {
+        home.commands.next().await;
+        home.broker.kill();
+    };
+    let (answer, ()) = tokio::join!(write, kill);
+    assert_ne!(answer.status, 204, "the value was 20 before, and nobody said it again");
+    home.gateway.quality_becomes("home.hall.thermostat", "setpoint", "stale").await;
+}
+
+#[tokio::test]
+async fn an_answer_counts_also_when_the_device_goes_on_at_once() {
+    let mut home = home().await;
+    let answer = async {
+        home.commands.next().await;
+        home.device.send("home/hall/thermostat", r#"{"setpoint":23}"#, false).await;
+        home.device.send("home/hall/thermostat", r#"{"setpoint":23.5}"#, false).await;
+        home.device.flush().await;
+    };
+    let (written, ()) = tokio::join!(put(&home.gateway, SETPOINT, "23"), answer);
+    written.must(204);
+    home.gateway.value_becomes("home.hall.thermostat", "setpoint", "23.5").await;
 }
