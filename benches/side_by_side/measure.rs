@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::goal::Goal;
+use crate::host;
 use crate::system::System;
 
 /// What one system did once.
@@ -37,6 +38,8 @@ pub(crate) struct Section {
     pub(crate) title: String,
     pub(crate) systems: Vec<System>,
     pub(crate) goals: Vec<Goal>,
+    /// The load average when the last trial ended.
+    pub(crate) load: Option<f64>,
     rounds: Vec<Vec<(System, Trial)>>,
 }
 
@@ -51,10 +54,11 @@ impl Section {
         mut trial: impl FnMut(System) -> Result<Trial>,
     ) -> Self {
         let title = title.into();
-        let mut section = Self { title, systems: systems.to_vec(), goals, rounds: Vec::new() };
+        let systems = systems.to_vec();
+        let mut section = Self { title, systems, goals, load: None, rounds: Vec::new() };
         for round in 0..rounds {
-            let mut order = systems.to_vec();
-            order.rotate_left(round % systems.len());
+            let mut order = section.systems.clone();
+            order.rotate_left(round % section.systems.len());
             let run = |system| {
                 eprintln!("{}: {system}, round {} of {rounds}", section.title, round + 1);
                 let failed = |error| Trial { faults: vec![format!("{error}")], ..Trial::default() };
@@ -63,6 +67,7 @@ impl Section {
             let trials = order.into_iter().map(run).collect();
             section.rounds.push(trials);
         }
+        section.load = host::load_average();
         section
     }
 

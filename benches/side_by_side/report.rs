@@ -10,6 +10,7 @@ use crate::system::System;
 /// One workload: a row for each figure, a column for each system, and the goals beside them.
 pub(crate) fn table(section: &Section) -> String {
     let mut lines = vec![format!("### {}", section.title), String::new()];
+    lines.extend([format!("Load average in the end: {}.", load(section.load)), String::new()]);
     let names: Vec<String> = section.systems.iter().map(ToString::to_string).collect();
     lines.push(format!("| | {} | goal | |", names.join(" | ")));
     lines.push(format!("|---|{}---|---|", "---|".repeat(names.len())));
@@ -72,7 +73,6 @@ fn thousands(digits: &str) -> String {
 
 /// What has to be known to read the tables, and how quiet the machine was.
 pub(crate) fn conditions(args: &Args, load_before: Option<f64>) -> String {
-    let load = |load: Option<f64>| load.map_or("unknown".to_owned(), |load| format!("{load:.1}"));
     format!(
         "{} cores shared by systems, broker and clients. Rounds: {}. Load average before: {}, \
          after: {} (beyond the number of cores, others had their share). A cell is the median, \
@@ -83,6 +83,10 @@ pub(crate) fn conditions(args: &Args, load_before: Option<f64>) -> String {
         load(load_before),
         load(host::load_average()),
     )
+}
+
+fn load(average: Option<f64>) -> String {
+    average.map_or("unknown".to_owned(), |average| format!("{average:.1}"))
 }
 
 /// How many goals were met.
