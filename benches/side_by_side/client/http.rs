@@ -41,13 +41,6 @@ impl Client {
         self.answer()
     }
 
-    /// Asks for all of them at once; the answers come in order.
-    pub(crate) fn get_all(&mut self, paths: impl Iterator<Item = String>) -> Result<Vec<Answer>> {
-        let requests: Vec<Vec<u8>> = paths.map(|path| get(&path)).collect();
-        self.stream.write_all(&requests.concat())?;
-        requests.iter().map(|_| self.answer()).collect()
-    }
-
     pub(crate) fn post(&mut self, path: &str, body: &str) -> Result<Answer> {
         let length = body.len();
         let request = format!(

@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks: often enough for the clock, too seldom to cost anything.
 const LOOK: Duration = Duration::from_millis(3);
 
-/// Requests that are written before their answers are read.
-const ASKED_AT_ONCE: usize = 64;
+/// Connections over which things are looked at in the end: there may be a million.
+const LOOKING: usize = 8;
 
 /// Publishes and waits until everything is there.
 pub(super) fn pour(stage: &Stage, burst: &Burst, expected: &Expected<'_>) -> Result<Poured> {
@@ -81,12 +81,20 @@ fn stale(
     if !stage.system.keeps_values() {
         return Ok(usize::from(!arrived(stage, client, expected, already)?));
     }
+    let share = expected.newest.len().div_ceil(LOOKING).max(1);
+    thread::scope(|scope| {
+        let look = |newest| scope.spawn(move || stale_among(stage, expected.leaf, newest));
+        let looking: Vec<_> = expected.newest.chunks(share).map(look).collect();
+        let stale = looking.into_iter().map(|it| it.join().map_err(|_| "a look panicked")?);
+        stale.sum()
+    })
+}
+
+fn stale_among(stage: &Stage, leaf: &str, newest: &[(String, String)]) -> Result<usize> {
+    let mut client = stage.client()?;
     let mut stale = 0;
-    for newest in expected.newest.chunks(ASKED_AT_ONCE) {
-        let paths = newest.iter().map(|(topic, _)| stage.system.leaf(topic, expected.leaf));
-        let answers = client.get_all(paths)?;
-        let shown = answers.iter().zip(newest).filter(|(it, (_, number))| it.shows(number));
-        stale += newest.len() - shown.count();
+    for newest in newest {
+        stale += usize::from(!shows(stage, &mut client, leaf, newest)?);
     }
     Ok(stale)
 }
