@@ -193,8 +193,7 @@ impl Writing<'_> {
         let device_time = reading.device_time;
         let state = reading.into_state_after(&slot.state);
         let recorded = state.received;
-        self.put(thing, slot.property, state, recorded);
-        thing.note_device_time(index, device_time);
+        self.put(thing, slot.property, state, device_time, recorded);
         Ok(Verdict::Applied)
     }
 
@@ -242,7 +241,7 @@ impl Writing<'_> {
             marked += fresh.len();
             for (property, state) in fresh {
                 let state = State { quality: Quality::Stale, ..state };
-                self.put(&thing, property, state, now);
+                self.put(&thing, property, state, None, now);
             }
         }
         marked
@@ -344,10 +343,17 @@ impl Writing<'_> {
         Ok(thing)
     }
 
-    fn put(&mut self, thing: &Thing, property: Arc<Property>, state: State, recorded: Timestamp) {
+    fn put(
+        &mut self,
+        thing: &Thing,
+        property: Arc<Property>,
+        state: State,
+        device_time: Option<Timestamp>,
+        recorded: Timestamp,
+    ) {
         let index = property.slot;
         let revision = self.append(thing.lane(), What::State(property, state.clone()), recorded);
-        thing.fold(index, state, revision);
+        thing.fold(index, state, device_time, revision);
     }
 
     fn redescribe(&mut self, thing: &Arc<Thing>) {

@@ -266,9 +266,11 @@ impl Arrival<'_, '_> {
         };
         let whole = match message.shape {
             Shape::Whole => message.leaves.into_iter().next().map(|leaf| leaf.value),
+            // Read as JSON once more, so that nothing around it is taken along, such as a byte
+            // order mark.
             Shape::Object => std::str::from_utf8(&self.observation.payload.bytes)
                 .ok()
-                .map(|text| Value::Json(text.trim().into())),
+                .and_then(|text| Value::from_json(text.trim_start_matches('\u{feff}')).ok()),
         };
         let received = self.observation.received;
         let time = message.device_time.unwrap_or(received);

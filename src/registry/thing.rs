@@ -231,10 +231,17 @@ impl Thing {
 /// The fold: only the recorder calls these, under its own lock, right after the log has taken the
 /// change.
 impl Thing {
-    pub(crate) fn fold(&self, index: usize, state: State, revision: Seq) {
+    pub(crate) fn fold(
+        &self,
+        index: usize,
+        state: State,
+        device_time: Option<Timestamp>,
+        revision: Seq,
+    ) {
         if let Some(slot) = self.body.write().slots.get_mut(index) {
             slot.state = state;
             slot.revision = revision;
+            slot.newest_device_time = slot.newest_device_time.max(device_time);
         }
     }
 
@@ -274,12 +281,6 @@ impl Thing {
         let mut body = self.body.write();
         if body.rule.is_none() {
             body.rule = rule.cloned();
-        }
-    }
-
-    pub(crate) fn note_device_time(&self, index: usize, time: Option<Timestamp>) {
-        if let Some(slot) = self.body.write().slots.get_mut(index) {
-            slot.newest_device_time = slot.newest_device_time.max(time);
         }
     }
 

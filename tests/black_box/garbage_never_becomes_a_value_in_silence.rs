@@ -417,3 +417,17 @@ async fn the_last_messages_say_what_became_of_each() {
     gateway.get("/adapters/nobody/messages").await.must(404);
     gateway.finish().await;
 }
+
+#[tokio::test]
+async fn the_data_of_an_event_is_json_whatever_stands_before_it() {
+    let rule = "[[rules]]\ntopic = \"door/event\"\nthing = \"door\"\nevent = \"moved\"\n";
+    let gateway = Gateway::builder().toml(rule).start().await;
+    let device = gateway.publisher().await;
+    device.publish("door/event", "\u{feff} {\"n\":1}").await;
+    gateway.received(1).await;
+    let url = gateway.url("/things/door/events/moved");
+    let mut stream = crate::support::Sse::open(&url).await;
+    device.publish("door/event", "\u{feff} {\"n\":2}").await;
+    assert_eq!(stream.next().await.json(), serde_json::json!({"n": 2}));
+    gateway.finish().await;
+}
