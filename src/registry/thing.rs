@@ -150,15 +150,18 @@ impl Thing {
     /// One property with its state, by name.
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {
-        self.body.read().slots.iter().find(|slot| slot.property.name == name).cloned()
+        self.with_slot(name, Slot::clone)
+    }
+
+    /// Looks at one property without copying it; `look` must be short.
+    pub fn with_slot<R>(&self, name: &str, look: impl FnOnce(&Slot) -> R) -> Option<R> {
+        self.body.read().slots.iter().find(|slot| slot.property.name == name).map(look)
     }
 
     /// One property without its state, by name.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<Arc<Property>> {
-        let body = self.body.read();
-        let slot = body.slots.iter().find(|slot| slot.property.name == name)?;
-        Some(slot.property.clone())
+        self.with_slot(name, |slot| slot.property.clone())
     }
 
     /// One property with its state, by its place.
