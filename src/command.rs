@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use crate::log::{EventLog, Property, Seq, State, What};
+use crate::log::{EventLog, LANE_PAGE, Property, Seq, State, What};
 use crate::registry::{Desired, DesiredStatus, Slot, Thing};
 use crate::silo::Silo;
 
@@ -137,7 +137,7 @@ impl Commands {
         let target = property.write.as_ref().ok_or(WriteError::ReadOnly)?;
         let held = thing.slot_at(property.slot).ok_or(WriteError::ReadOnly)?;
         check(&held, &value).map_err(WriteError::BadValue)?;
-        let silo = self.silo(&property.source.adapter)?;
+        let silo = self.silo(&property.adapter)?;
         let place = self.places.clone().try_acquire_owned();
         let place = place.map_err(|_| WriteError::Busy(self.tasks.len()))?;
         let record = CommandRecord::new(thing, property, value.clone());
@@ -260,10 +260,11 @@ impl Flight {
         match self.log.read_lane(self.thing.lane(), *seen, LOOKED_AT) {
             Ok(changes) => {
                 *seen = changes.last().map_or(*seen, |change| change.seq);
-                changes.iter().any(|change| match &change.what {
+                let answered = changes.iter().any(|change| match &change.what {
                     What::State(property, state) => property.slot == slot && self.answers(state),
                     _ => false,
-                })
+                });
+                answered || changes.len() == LANE_PAGE && self.is_answered(seen)
             }
             Err(gap) => {
                 *seen = gap.until;

@@ -1,17 +1,18 @@
-//! The only writer of the log and the registry. It decides what is news, appends it, folds it and
-//! wakes who listens; so the registry always is the fold of the log, in the log's own order.
+//! The only writer of the log and the registry. It decides what is news, folds it into the
+//! registry, appends it and wakes who listens; so the registry always is the fold of the log, in
+//! the log's own order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{MappedRwLockWriteGuard, Mutex, MutexGuard};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::model::Kinds;
-use thingway_sdk::{Quality, ThingId, Timestamp, Value};
+use thingway_sdk::{Address, Quality, ThingId, Timestamp, Value};
 
 use crate::limits::Limits;
-use crate::log::{DirectoryEvent, Draft, EventLog, Lane, Property, Seq, State, What};
+use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State};
 use crate::mapping::RuleConfig;
 use crate::registry::{Description, Registry, Slot, Thing};
 
@@ -29,7 +30,14 @@ pub struct Recorder {
 struct Held {
     /// Bytes on the heap of all states and descriptions: see [`Limits::state_bytes`].
     bytes: usize,
+    /// Empty, with the room that the last turn took.
+    drafts: Vec<Draft>,
 }
+
+/// Drafts that there is room for between two turns.
+const DRAFTS_KEPT: usize = 4096;
+/// Things that are marked as stale in one turn: messages of other adapters wait no longer.
+const MARKED_IN_ONE_TURN: usize = 1000;
 
 /// One value of one property, as it arrived.
 pub struct Reading {
@@ -87,34 +95,60 @@ impl Recorder {
         self.recorded.load(Ordering::Relaxed)
     }
 
-    /// Begins to write. Everybody else waits until the result is dropped, which also wakes the
-    /// listeners: once, however much was written.
+    /// Begins to write. Everybody else waits until the result is dropped, which also hands what
+    /// was written to the log and wakes the listeners: once, however much it was.
     #[must_use]
     pub fn write(&self) -> Writing<'_> {
+        let mut held = self.writer.lock();
         Writing {
             recorder: self,
-            touched: Vec::new(),
+            drafts: std::mem::take(&mut held.drafts),
+            newest: self.log.head(),
             created: None,
             redescribed: Vec::new(),
-            turn: Some(self.writer.lock()),
+            gone: Vec::new(),
+            turn: Some(held),
         }
+    }
+
+    /// The link to a silo was lost: all that came from it is stale until it comes again.
+    /// Returns how many states that were. Takes many turns, so that others have theirs between.
+    pub fn mark_stale(&self, adapter: &str, now: Timestamp) -> usize {
+        let mut marked = 0;
+        for things in self.registry.things().chunks(MARKED_IN_ONE_TURN) {
+            let mut writing = self.write();
+            marked +=
+                things.iter().map(|thing| writing.mark_stale(thing, adapter, now)).sum::<usize>();
+        }
+        marked
     }
 }
 
 /// A turn at writing.
 pub struct Writing<'a> {
     recorder: &'a Recorder,
-    /// Lanes to announce; a lane may stand here more than once.
-    touched: Vec<Arc<Lane>>,
+    /// What happened in this turn, for the log.
+    drafts: Vec<Draft>,
+    /// The number that the log will give to the last of them.
+    newest: Seq,
     /// The thing that came into being with the present message.
     created: Option<Arc<Thing>>,
     /// Things whose description changed and was not announced yet.
     redescribed: Vec<Arc<Thing>>,
+    /// Things that were removed.
+    gone: Vec<Arc<Thing>>,
     /// Some until the turn ends.
     turn: Option<MutexGuard<'a, Held>>,
 }
 
-impl Writing<'_> {
+/// A thing that is held for as long as one message is folded into it.
+pub struct Fold<'w, 'a> {
+    writing: &'w mut Writing<'a>,
+    thing: &'w Arc<Thing>,
+    slots: MappedRwLockWriteGuard<'w, Vec<Slot>>,
+}
+
+impl<'a> Writing<'a> {
     /// Makes a thing, or finds the one that has the id already.
     ///
     /// # Errors
@@ -135,66 +169,9 @@ impl Writing<'_> {
         Ok(thing)
     }
 
-    /// Gives a thing one more property, with its first state.
-    ///
-    /// # Errors
-    /// When the thing or the gateway has too many properties.
-    pub fn add_property(
-        &mut self,
-        thing: &Arc<Thing>,
-        property: Property,
-        reading: Reading,
-    ) -> Result<(), Refusal> {
-        let limits = &self.recorder.limits;
-        if thing.property_count() >= limits.properties_per_thing {
-            return Err(Refusal::PropertiesOfThing(limits.properties_per_thing));
-        }
-        self.refuse_more_properties()?;
-        self.hold(reading.value.heap_bytes(), 0)?;
-        let property = Arc::new(property);
-        let kinds = Kinds::of(&reading.value);
-        let newest_device_time = reading.device_time;
-        let state = reading.into_state();
-        let what = What::State(property.clone(), state.clone());
-        let revision = self.append(thing.lane(), what, state.received);
-        thing.add_slot(Slot {
-            property,
-            kinds,
-            state,
-            revision,
-            newest_device_time,
-            desired: None,
-        });
-        self.recorder.registry.count_property();
-        self.redescribe(thing);
-        Ok(())
-    }
-
-    /// Applies one reading to a property, if it is news.
-    ///
-    /// # Errors
-    /// When the states take too much memory.
-    pub fn observe(
-        &mut self,
-        thing: &Arc<Thing>,
-        index: usize,
-        reading: Reading,
-    ) -> Result<Verdict, Refusal> {
-        let Some(slot) = thing.slot_at(index) else { return Ok(Verdict::Repeated) };
-        match reading.compare(&slot) {
-            Verdict::Applied => {}
-            other => return Ok(other),
-        }
-        self.hold(reading.value.heap_bytes(), slot.state.value.heap_bytes())?;
-        let kinds = Kinds::of(&reading.value);
-        if !slot.kinds.admits(kinds) && thing.widen(index, kinds) {
-            self.redescribe(thing);
-        }
-        let device_time = reading.device_time;
-        let state = reading.into_state_after(&slot.state);
-        let recorded = state.received;
-        self.put(thing, slot.property, state, device_time, recorded);
-        Ok(Verdict::Applied)
+    /// Holds a thing, to fold one message into it.
+    pub fn fold<'w>(&'w mut self, thing: &'w Arc<Thing>) -> Fold<'w, 'a> {
+        Fold { writing: self, thing, slots: thing.slots_mut() }
     }
 
     /// Records that an event occurred.
@@ -209,7 +186,8 @@ impl Writing<'_> {
         if thing.add_event(name, Kinds::of(&data)) {
             self.redescribe(thing);
         }
-        self.append(thing.lane(), What::Event(name.clone(), data, time), received);
+        let event = Occurrence { name: name.clone(), data, time };
+        self.draft(thing, Fact::Event(Box::new(event)), received);
     }
 
     /// Ends a message. Announces what it changed in descriptions: once, however many properties it
@@ -217,7 +195,7 @@ impl Writing<'_> {
     /// being for nothing, because all of the message was refused, goes again.
     pub fn settle(&mut self, now: Timestamp) {
         match self.created.take() {
-            Some(thing) if thing.is_reported() => thing.touch(thing.lane().newest(), now),
+            Some(thing) if thing.is_reported() => thing.touch(self.newest, now),
             Some(thing) => drop(self.delete(&thing, now)),
             None => {}
         }
@@ -226,25 +204,20 @@ impl Writing<'_> {
         }
     }
 
-    /// The link to a silo was lost: all that came from it is stale until it comes again.
-    /// Returns how many states that were.
-    pub fn mark_stale(&mut self, adapter: &str, now: Timestamp) -> usize {
-        let mut marked = 0;
-        for thing in self.recorder.registry.things() {
-            let mut fresh = Vec::new();
-            thing.each_slot(|slot| {
-                let from_there = &*slot.property.source.adapter == adapter;
-                if from_there && slot.state.quality != Quality::Stale {
-                    fresh.push((slot.property.clone(), slot.state.clone()));
-                }
-            });
-            marked += fresh.len();
-            for (property, state) in fresh {
-                let state = State { quality: Quality::Stale, ..state };
-                self.put(&thing, property, state, None, now);
-            }
+    fn mark_stale(&mut self, thing: &Arc<Thing>, adapter: &str, now: Timestamp) -> usize {
+        if thing.is_deleted() {
+            return 0;
         }
-        marked
+        let mut fold = self.fold(thing);
+        let fresh = |slot: &Slot| {
+            &*slot.property.adapter == adapter && slot.state.quality != Quality::Stale
+        };
+        let marked: Vec<usize> = (0..fold.slots.len()).filter(|i| fresh(&fold.slots[*i])).collect();
+        for index in &marked {
+            let state = State { quality: Quality::Stale, ..fold.slots[*index].state.clone() };
+            fold.put(*index, state, now);
+        }
+        marked.len()
     }
 
     /// The thing with this id, as it is in this turn.
@@ -305,7 +278,7 @@ impl Writing<'_> {
         self.let_go(thing.heap_bytes());
         self.directory(DirectoryEvent::Deleted, thing, now);
         // Whoever follows the thing wakes up and finds it gone.
-        self.touched.push(thing.lane().clone());
+        self.gone.push(thing.clone());
         true
     }
 
@@ -343,19 +316,6 @@ impl Writing<'_> {
         Ok(thing)
     }
 
-    fn put(
-        &mut self,
-        thing: &Thing,
-        property: Arc<Property>,
-        state: State,
-        device_time: Option<Timestamp>,
-        recorded: Timestamp,
-    ) {
-        let index = property.slot;
-        let revision = self.append(thing.lane(), What::State(property, state.clone()), recorded);
-        thing.fold(index, state, device_time, revision);
-    }
-
     fn redescribe(&mut self, thing: &Arc<Thing>) {
         let same = |other: &Arc<Thing>| Arc::ptr_eq(other, thing);
         if !self.created.iter().chain(&self.redescribed).any(same) {
@@ -363,33 +323,137 @@ impl Writing<'_> {
         }
     }
 
-    fn directory(&mut self, event: DirectoryEvent, thing: &Thing, now: Timestamp) {
+    fn directory(&mut self, event: DirectoryEvent, thing: &Arc<Thing>, now: Timestamp) {
         let lane = self.recorder.registry.directory().clone();
-        let revision = self.append(&lane, What::Directory(event, thing.id().clone()), now);
+        let revision = self.draft(thing, Fact::Directory(event, lane), now);
         thing.touch(revision, now);
     }
 
-    fn append(&mut self, lane: &Arc<Lane>, what: What, recorded: Timestamp) -> Seq {
-        if !self.touched.last().is_some_and(|last| Arc::ptr_eq(last, lane)) {
-            self.touched.push(lane.clone());
-        }
-        self.recorder.recorded.fetch_add(1, Ordering::Relaxed);
-        self.recorder.log.append(Draft { lane: lane.clone(), what, recorded })
+    fn draft(&mut self, thing: &Arc<Thing>, fact: Fact, recorded: Timestamp) -> Seq {
+        self.newest.0 += 1;
+        self.drafts.push(Draft { thing: thing.clone(), fact, recorded });
+        self.newest
     }
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        if self.touched.is_empty() {
-            return;
+        let count = self.drafts.len() as u64;
+        let news = self.recorder.log.append(&mut self.drafts);
+        self.recorder.recorded.fetch_add(count, Ordering::Relaxed);
+        self.drafts.shrink_to(DRAFTS_KEPT);
+        if let Some(held) = self.turn.as_deref_mut() {
+            held.drafts = std::mem::take(&mut self.drafts);
         }
-        self.recorder.log.publish();
         // The next one may write while the listeners of this turn are woken.
         self.turn = None;
-        self.touched.sort_unstable_by_key(Arc::as_ptr);
-        self.touched.dedup_by_key(|lane| Arc::as_ptr(lane));
-        self.touched.iter().for_each(|lane| lane.announce());
-        self.recorder.log.announce();
+        news.announce();
+        self.gone.iter().for_each(|thing| thing.lane().announce());
+    }
+}
+
+impl Fold<'_, '_> {
+    /// The place of the property that this address has under this name, or, where another address
+    /// has the name, under `name-2`, `name-3`…; `guess` is looked at first.
+    ///
+    /// # Errors
+    /// The name that it may have, when there is no such property yet.
+    pub fn find(
+        &self,
+        name: &str,
+        adapter: &Arc<str>,
+        address: &Address,
+        guess: usize,
+    ) -> Result<usize, SmolStr> {
+        let from_there =
+            |slot: &Slot| slot.address == *address && slot.property.adapter == *adapter;
+        if self.slots.get(guess).is_some_and(|s| s.property.name == name && from_there(s)) {
+            return Ok(guess);
+        }
+        let mut candidate = SmolStr::new(name);
+        let mut number = 1;
+        loop {
+            match self.slots.iter().position(|slot| slot.property.name == candidate) {
+                None => return Err(candidate),
+                Some(place) if from_there(&self.slots[place]) => return Ok(place),
+                Some(_) => number += 1,
+            }
+            candidate = format_smolstr!("{name}-{number}");
+        }
+    }
+
+    /// Applies one reading to a property, if it is news.
+    ///
+    /// # Errors
+    /// When the states take too much memory.
+    pub fn observe(&mut self, index: usize, reading: Reading) -> Result<Verdict, Refusal> {
+        let Some(slot) = self.slots.get_mut(index) else { return Ok(Verdict::Repeated) };
+        match reading.compare(slot) {
+            Verdict::Applied => {}
+            other => return Ok(other),
+        }
+        self.writing.hold(reading.value.heap_bytes(), slot.state.value.heap_bytes())?;
+        let kinds = Kinds::of(&reading.value);
+        if !slot.kinds.admits(kinds) {
+            slot.kinds = slot.kinds.widened(kinds);
+            self.writing.redescribe(self.thing);
+        }
+        slot.newest_device_time = slot.newest_device_time.max(reading.newest_device_time());
+        let state = reading.into_state_after(&slot.state);
+        let recorded = state.received;
+        self.put(index, state, recorded);
+        Ok(Verdict::Applied)
+    }
+
+    /// Gives the thing one more property, with its first state.
+    ///
+    /// # Errors
+    /// When the thing or the gateway has too many properties.
+    pub fn add(
+        &mut self,
+        property: Arc<Property>,
+        address: Address,
+        reading: Reading,
+    ) -> Result<(), Refusal> {
+        let recorder = self.writing.recorder;
+        if self.slots.len() >= recorder.limits.properties_per_thing {
+            return Err(Refusal::PropertiesOfThing(recorder.limits.properties_per_thing));
+        }
+        self.writing.refuse_more_properties()?;
+        self.writing.hold(reading.value.heap_bytes(), 0)?;
+        let kinds = Kinds::of(&reading.value);
+        let newest_device_time = reading.newest_device_time();
+        let state = reading.into_state();
+        let index = self.slots.len();
+        self.slots.push(Slot {
+            property,
+            address,
+            kinds,
+            state: state.clone(),
+            revision: Seq::default(),
+            newest_device_time,
+            desired: None,
+        });
+        let recorded = state.received;
+        self.put(index, state, recorded);
+        recorder.registry.count_property();
+        self.writing.redescribe(self.thing);
+        Ok(())
+    }
+
+    /// How many properties the thing has.
+    #[must_use]
+    pub fn property_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn put(&mut self, index: usize, state: State, recorded: Timestamp) {
+        let Ok(place) = u32::try_from(index) else { return };
+        if let Some(slot) = self.slots.get_mut(index) {
+            let fact = Fact::State(place, state.clone());
+            slot.revision = self.writing.draft(self.thing, fact, recorded);
+            slot.state = state;
+        }
     }
 }
 
@@ -397,13 +461,17 @@ impl Reading {
     /// What becomes of it, given the state that is held.
     fn compare(&self, slot: &Slot) -> Verdict {
         let held = &slot.state;
-        let repeats = held.quality == Quality::Good && held.value == self.value;
+        let repeats = || held.quality == Quality::Good && held.value == self.value;
         match self.device_time {
-            Some(time) if Some(time) < slot.newest_device_time => Verdict::Older,
-            Some(time) if Some(time) == slot.newest_device_time && repeats => Verdict::Repeated,
-            None if self.replayed && repeats => Verdict::Repeated,
+            Some(time) if time < slot.newest_device_time => Verdict::Older,
+            Some(time) if time == slot.newest_device_time && repeats() => Verdict::Repeated,
+            None if self.replayed && repeats() => Verdict::Repeated,
             _ => Verdict::Applied,
         }
+    }
+
+    fn newest_device_time(&self) -> Timestamp {
+        self.device_time.unwrap_or(Timestamp::EPOCH)
     }
 
     fn into_state(self) -> State {
@@ -428,34 +496,34 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::Source;
-    use thingway_sdk::Address;
+    use crate::log::{Announcement, Change, Gap, Lane, Listening, LogConfig, MemoryLog};
+    use tokio::sync::Notify;
 
     const T0: i64 = 1_767_607_323_000_000;
 
     fn slot(json: &str, device_time: Option<i64>, quality: Quality) -> Slot {
         let received = Timestamp::from_micros(T0);
-        let newest_device_time = device_time.map(Timestamp::from_micros);
+        let device_time = device_time.map(Timestamp::from_micros);
         let value = Value::from_json(json).unwrap();
-        let source = Source { adapter: "mqtt".into(), address: Address::from("a/b") };
         Slot {
             property: Arc::new(Property {
                 name: "b".into(),
                 slot: 0,
-                source,
+                adapter: "mqtt".into(),
                 rule: None,
                 write: None,
             }),
+            address: Address::from("a/b"),
             kinds: Kinds::of(&value),
             state: State {
                 value,
-                time: newest_device_time.unwrap_or(received),
+                time: device_time.unwrap_or(received),
                 received,
                 quality,
                 replayed: false,
             },
             revision: Seq(1),
-            newest_device_time,
+            newest_device_time: device_time.unwrap_or(Timestamp::EPOCH),
             desired: None,
         }
     }
@@ -502,15 +570,14 @@ mod tests {
     }
 
     fn recorder(limits: Limits) -> (Arc<Recorder>, Arc<Registry>) {
-        use crate::log::{LogConfig, MemoryLog};
         let registry = Arc::new(Registry::default());
         let log = Arc::new(MemoryLog::new(LogConfig::default()));
         (Arc::new(Recorder::new(log, registry.clone(), limits)), registry)
     }
 
-    fn property(json: &str) -> (Property, Reading) {
-        let Slot { property, .. } = slot(json, None, Quality::Good);
-        (Arc::into_inner(property).unwrap(), reading(json, None, false))
+    fn add(writing: &mut Writing<'_>, thing: &Arc<Thing>, json: &str) -> Result<(), Refusal> {
+        let Slot { property, address, .. } = slot(json, None, Quality::Good);
+        writing.fold(thing).add(property, address, reading(json, None, false))
     }
 
     #[test]
@@ -519,13 +586,11 @@ mod tests {
         let now = Timestamp::from_micros(T0);
         let mut writing = recorder.write();
         let thing = writing.thing(&ThingId::from_name("a"), None, now).unwrap();
-        let (one, first) = property("1");
-        writing.add_property(&thing, one, first).unwrap();
+        add(&mut writing, &thing, "1").unwrap();
         writing.settle(now);
         assert!(writing.delete(&thing, now));
         let again = writing.thing(&ThingId::from_name("a"), None, now).unwrap();
-        let (one, first) = property("1");
-        writing.add_property(&again, one, first).unwrap();
+        add(&mut writing, &again, "1").unwrap();
         writing.settle(now);
         assert!(!writing.delete(&thing, now));
         drop(writing);
@@ -539,8 +604,7 @@ mod tests {
         let now = Timestamp::from_micros(T0);
         let mut writing = recorder.write();
         let thing = writing.thing(&ThingId::from_name("a"), None, now).unwrap();
-        let (large, first) = property(&format!("\"{}\"", "x".repeat(101)));
-        let refused = writing.add_property(&thing, large, first);
+        let refused = add(&mut writing, &thing, &format!("\"{}\"", "x".repeat(101)));
         assert_eq!(refused, Err(Refusal::StateBytes(100)));
         writing.settle(now);
         drop(writing);
@@ -554,13 +618,77 @@ mod tests {
         for _ in 0..3 {
             let mut writing = recorder.write();
             let thing = writing.thing(&ThingId::from_name("a"), None, now).unwrap();
-            let (large, first) = property(&format!("\"{}\"", "x".repeat(90)));
-            writing.add_property(&thing, large, first).unwrap();
-            writing.observe(&thing, 0, reading("1", None, false)).unwrap();
+            add(&mut writing, &thing, &format!("\"{}\"", "x".repeat(90))).unwrap();
+            writing.fold(&thing).observe(0, reading("1", None, false)).unwrap();
             let text = format!("\"{}\"", "y".repeat(99));
-            writing.observe(&thing, 0, reading(&text, None, false)).unwrap();
+            writing.fold(&thing).observe(0, reading(&text, None, false)).unwrap();
             writing.settle(now);
             assert!(writing.delete(&thing, now));
         }
+    }
+
+    /// A log that notes how many changes each turn brought.
+    struct Turns(MemoryLog, Mutex<Vec<usize>>);
+
+    impl EventLog for Turns {
+        fn append(&self, batch: &mut Vec<Draft>) -> Announcement {
+            self.1.lock().push(batch.len());
+            self.0.append(batch)
+        }
+        fn head(&self) -> Seq {
+            self.0.head()
+        }
+        fn read(&self, after: Seq, limit: usize) -> Result<Vec<Arc<Change>>, Gap> {
+            self.0.read(after, limit)
+        }
+        fn read_lane(&self, of: &Lane, after: Seq, most: usize) -> Result<Vec<Arc<Change>>, Gap> {
+            self.0.read_lane(of, after, most)
+        }
+        fn listen(&self, wake: Arc<Notify>) -> Listening {
+            self.0.listen(wake)
+        }
+    }
+
+    #[test]
+    fn a_lost_link_marks_its_states_in_turns_that_others_can_come_between() {
+        let log = Arc::new(Turns(MemoryLog::new(LogConfig::default()), Mutex::default()));
+        let registry = Arc::new(Registry::default());
+        let recorder = Recorder::new(log.clone(), registry.clone(), Limits::default());
+        let now = Timestamp::from_micros(T0);
+        let mut writing = recorder.write();
+        for name in 0..2500 {
+            let id = ThingId::from_name(&name.to_string());
+            let thing = writing.thing(&id, None, now).unwrap();
+            add(&mut writing, &thing, "1").unwrap();
+            writing.settle(now);
+        }
+        drop(writing);
+        log.1.lock().clear();
+        assert_eq!(recorder.mark_stale("other", now), 0);
+        log.1.lock().clear();
+        assert_eq!(recorder.mark_stale("mqtt", now), 2500);
+        assert_eq!(*log.1.lock(), [1000, 1000, 500]);
+        assert_eq!(recorder.mark_stale("mqtt", now), 0);
+        let all_stale =
+            |thing: &Arc<Thing>| thing.slot("b").unwrap().state.quality == Quality::Stale;
+        assert!(registry.things().iter().all(all_stale));
+    }
+
+    #[test]
+    fn readers_see_nothing_of_a_turn_before_its_end_and_then_its_own_numbers() {
+        let log = Arc::new(MemoryLog::new(LogConfig::default()));
+        let recorder = Recorder::new(log.clone(), Arc::default(), Limits::default());
+        let (before, now) = (log.head(), Timestamp::from_micros(T0));
+        let mut writing = recorder.write();
+        let thing = writing.thing(&ThingId::from_name("a"), None, now).unwrap();
+        add(&mut writing, &thing, "1").unwrap();
+        writing.settle(now);
+        assert_eq!((log.head(), thing.lane().newest()), (before, Seq::default()));
+        drop(writing);
+        let read = log.read(before, 10).unwrap();
+        let seqs: Vec<Seq> = read.iter().map(|change| change.seq).collect();
+        assert_eq!(seqs, [Seq(before.0 + 1), Seq(before.0 + 2)]);
+        assert_eq!(thing.slot("b").unwrap().revision, seqs[1]);
+        assert_eq!((thing.lane().newest(), thing.revision()), (seqs[1], seqs[1]));
     }
 }

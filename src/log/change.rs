@@ -3,12 +3,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use serde::ser::{Serialize, SerializeStruct, Serializer};
 use smol_str::SmolStr;
 use thingway_sdk::{Address, Form, Operation, Quality, ThingId, Timestamp, Value};
 
 use super::Lane;
 use crate::mapping::{PropertyRule, WriteRule};
+use crate::registry::Thing;
 
 /// A position in the log: opaque to the outside, except that later is greater. Numbers go on
 /// rising over a restart, because they start from the clock, and stay below 2^53 so that
@@ -37,37 +37,19 @@ pub struct State {
     pub replayed: bool,
 }
 
-/// One property of one thing: what stays the same while its states change.
+/// One property: what stays the same while its states change. Things that are alike share it.
 #[derive(Debug)]
 pub struct Property {
     /// Its name in the thing.
     pub name: SmolStr,
     /// Its place among the thing's properties.
     pub slot: usize,
-    /// Where its states come from.
-    pub source: Source,
+    /// Name of the adapter that its states come from.
+    pub adapter: Arc<str>,
     /// What a rule says of it.
     pub rule: Option<Arc<PropertyRule>>,
     /// How it is written, when it can be.
     pub write: Option<WriteTarget>,
-}
-
-/// Where states come from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Source {
-    /// Name of the adapter.
-    pub adapter: Arc<str>,
-    /// Where in its silo.
-    pub address: Address,
-}
-
-impl Serialize for Source {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut source = serializer.serialize_struct("Source", 2)?;
-        source.serialize_field("adapter", &*self.adapter)?;
-        source.serialize_field("address", self.address.as_str())?;
-        source.end()
-    }
 }
 
 impl Property {
@@ -137,34 +119,80 @@ pub enum What {
     Directory(DirectoryEvent, ThingId),
 }
 
-/// A change before it has its sequence number.
-#[derive(Debug)]
+/// A change before it has its place in the order.
 pub struct Draft {
-    /// Whom it belongs to.
-    pub lane: Arc<Lane>,
-    /// What happened.
-    pub what: What,
+    /// The thing that it is about.
+    pub thing: Arc<Thing>,
+    /// What happened, in few bytes.
+    pub fact: Fact,
     /// When the gateway recorded it.
     pub recorded: Timestamp,
 }
 
-/// One thing that happened, with its place in the order.
-#[derive(Debug)]
+/// What happened, as the log keeps it: [`What`] is made of it for who reads it.
+pub enum Fact {
+    /// The property in this place has a new state.
+    State(u32, State),
+    /// An event occurred.
+    Event(Box<Occurrence>),
+    /// The directory, whose lane this is, changed for the thing.
+    Directory(DirectoryEvent, Arc<Lane>),
+}
+
+/// One occurrence of an event.
+pub struct Occurrence {
+    /// The event's name.
+    pub name: SmolStr,
+    /// What it says.
+    pub data: Value,
+    /// When it was.
+    pub time: Timestamp,
+}
+
+impl Draft {
+    /// The lane that it belongs to.
+    #[must_use]
+    pub fn lane(&self) -> &Lane {
+        match &self.fact {
+            Fact::Directory(_, lane) => lane,
+            _ => self.thing.lane(),
+        }
+    }
+
+    /// About how many bytes it holds on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match &self.fact {
+            Fact::State(_, state) => state.value.heap_bytes(),
+            Fact::Event(event) => {
+                size_of::<Occurrence>() + event.name.len() + event.data.heap_bytes()
+            }
+            Fact::Directory(..) => 0,
+        }
+    }
+}
+
+/// One thing that happened, with its place in the order: what a reader gets.
 pub struct Change {
     /// Its place.
     pub seq: Seq,
-    /// The place of the change before it in the same lane.
-    pub(super) earlier: Seq,
-    /// Whom it belongs to.
-    pub lane: Arc<Lane>,
+    /// The thing that it is about.
+    pub about: Arc<Thing>,
+    address: Option<Address>,
     /// What happened.
     pub what: What,
     /// When the gateway recorded it.
     pub recorded: Timestamp,
     frame: OnceLock<Bytes>,
     record: OnceLock<Bytes>,
-    /// The bytes of all frames and records that the log holds.
-    cached: Arc<AtomicUsize>,
+    /// The bytes of all changes, frames and records that readers had made.
+    made: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {:?}", self.seq, self.thing(), self.what)
+    }
 }
 
 /// Larger frames and records are made anew for each reader: few are, and a log full of them would
@@ -172,19 +200,42 @@ pub struct Change {
 const LARGEST_CACHED: usize = 4096;
 
 impl Change {
-    pub(super) fn new(seq: Seq, earlier: Seq, draft: Draft, cached: Arc<AtomicUsize>) -> Self {
-        let Draft { lane, what, recorded } = draft;
-        let (frame, record) = (OnceLock::new(), OnceLock::new());
-        Self { seq, earlier, lane, what, recorded, frame, record, cached }
+    /// What a draft says, for readers. None when its property is not there, which can't be.
+    pub(super) fn new(seq: Seq, draft: &Draft, made: &Arc<AtomicUsize>) -> Option<Arc<Self>> {
+        let (what, address) = match &draft.fact {
+            Fact::State(slot, state) => {
+                let (property, address) = draft.thing.property_at(*slot as usize)?;
+                (What::State(property, state.clone()), Some(address))
+            }
+            Fact::Event(event) => {
+                (What::Event(event.name.clone(), event.data.clone(), event.time), None)
+            }
+            Fact::Directory(event, _) => (What::Directory(*event, draft.thing.id().clone()), None),
+        };
+        let change = Self {
+            seq,
+            about: draft.thing.clone(),
+            address,
+            what,
+            recorded: draft.recorded,
+            frame: OnceLock::new(),
+            record: OnceLock::new(),
+            made: made.clone(),
+        };
+        made.fetch_add(change.size(), Ordering::Relaxed);
+        Some(Arc::new(change))
     }
 
     /// The thing it is about.
     #[must_use]
     pub fn thing(&self) -> &ThingId {
-        match &self.what {
-            What::Directory(_, thing) => thing,
-            _ => self.lane.id(),
-        }
+        self.about.id()
+    }
+
+    /// Where a state came from in its silo; empty for what is no state.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.address.as_ref().map_or("", Address::as_str)
     }
 
     /// The change as the frame of a thing's stream; made by the first reader, shared by all.
@@ -203,7 +254,7 @@ impl Change {
         }
         let made = make(self);
         if made.len() <= LARGEST_CACHED && place.set(made.clone()).is_ok() {
-            self.cached.fetch_add(made.len(), Ordering::Relaxed);
+            self.made.fetch_add(made.len(), Ordering::Relaxed);
         }
         made
     }
@@ -211,8 +262,8 @@ impl Change {
     /// About how much memory it takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        /// The `Arc`'s two counters and the ring's pointer to it.
-        const AROUND: usize = 3 * size_of::<usize>();
+        /// The `Arc`'s two counters.
+        const AROUND: usize = 2 * size_of::<usize>();
         let held = match &self.what {
             What::State(_, state) => state.value.heap_bytes(),
             What::Event(name, data, _) => name.len() + data.heap_bytes(),
@@ -225,6 +276,7 @@ impl Change {
 impl Drop for Change {
     fn drop(&mut self) {
         let kept = [&self.frame, &self.record].into_iter().filter_map(OnceLock::get);
-        self.cached.fetch_sub(kept.map(Bytes::len).sum(), Ordering::Relaxed);
+        let kept: usize = kept.map(Bytes::len).sum();
+        self.made.fetch_sub(self.size() + kept, Ordering::Relaxed);
     }
 }

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use thingway_sdk::ThingId;
 use tokio::sync::Notify;
@@ -13,14 +13,15 @@ use super::listeners::{Listeners, Listening};
 pub struct Lane {
     id: ThingId,
     newest: AtomicU64,
-    listeners: Arc<Listeners>,
+    /// Made by the first who listens: most lanes never have one.
+    listeners: OnceLock<Arc<Listeners>>,
 }
 
 impl Lane {
     /// A lane without changes.
     #[must_use]
-    pub fn new(id: ThingId) -> Arc<Self> {
-        Arc::new(Self { id, newest: AtomicU64::new(0), listeners: Arc::default() })
+    pub fn new(id: ThingId) -> Self {
+        Self { id, newest: AtomicU64::new(0), listeners: OnceLock::new() }
     }
 
     /// The thing whose lane it is.
@@ -29,24 +30,33 @@ impl Lane {
         &self.id
     }
 
-    /// Position of its newest change; zero when there is none.
+    /// Position of its newest change that readers see; zero when there is none.
     #[must_use]
     pub fn newest(&self) -> Seq {
         Seq(self.newest.load(Ordering::Acquire))
     }
 
-    /// Only the log moves it, under its own lock, so that numbers rise.
+    /// Only the log moves it, under its own lock, so that numbers rise. Returns where it was.
     pub(super) fn advance(&self, to: Seq) -> Seq {
-        Seq(self.newest.swap(to.0, Ordering::AcqRel))
+        let earlier = Seq(self.newest.load(Ordering::Relaxed));
+        self.newest.store(to.0, Ordering::Release);
+        earlier
     }
 
-    /// Wakes who listens to this lane; costs one load when nobody does.
+    /// Who listened to it so far.
+    pub(super) fn listeners(&self) -> Option<&Arc<Listeners>> {
+        self.listeners.get()
+    }
+
+    /// Wakes who listens to this lane.
     pub fn announce(&self) {
-        self.listeners.announce();
+        if let Some(listeners) = self.listeners() {
+            listeners.announce();
+        }
     }
 
     /// Wakes `wake` on every announcement for as long as the result is kept.
     pub fn listen(&self, wake: Arc<Notify>) -> Listening {
-        Listeners::listen(&self.listeners, wake)
+        Listeners::listen(self.listeners.get_or_init(Arc::default), wake)
     }
 }

@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-pub use change::{Change, DirectoryEvent, Draft, Property, Seq, Source, State, What, WriteTarget};
+pub use change::{
+    Change, DirectoryEvent, Draft, Fact, Occurrence, Property, Seq, State, What, WriteTarget,
+};
 pub use config::LogConfig;
 pub use lane::Lane;
-pub use listeners::Listening;
+pub use listeners::{Announcement, Listening};
 pub use memory::MemoryLog;
 
 /// The log no longer holds all that was asked for: what lies after the position and up to
@@ -28,20 +30,17 @@ pub struct Gap {
     pub until: Seq,
 }
 
-/// An ordered log of changes.
+/// Changes that are read from a lane in one go, at most.
+pub const LANE_PAGE: usize = 1024;
+
+/// An ordered log of changes, which has one writer.
 pub trait EventLog: Send + Sync + 'static {
-    /// Gives a draft its sequence number and keeps it. Readers don't see it yet: that is
-    /// [`EventLog::publish`], once for many appends.
-    fn append(&self, draft: Draft) -> Seq;
+    /// Takes all drafts out of a batch and shows them to the readers at once. The first gets the
+    /// number after [`EventLog::head`], each further one the next. The writer has them folded into
+    /// the registry before, so that a position never is ahead of the states.
+    fn append(&self, batch: &mut Vec<Draft>) -> Announcement;
 
-    /// Lets readers see what was appended. The writer calls it once all of that is folded into the
-    /// registry, so that a position never is ahead of the states.
-    fn publish(&self);
-
-    /// Wakes who listens to the whole log.
-    fn announce(&self);
-
-    /// The newest sequence number that was published.
+    /// The newest sequence number.
     fn head(&self) -> Seq;
 
     /// At most `limit` changes after a position, in order; empty at the head.
@@ -50,8 +49,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// When the log no longer, or never, held what follows the position.
     fn read(&self, after: Seq, limit: usize) -> Result<Vec<Arc<Change>>, Gap>;
 
-    /// The same for one lane, at a cost that depends on that lane alone. More than `limit`
-    /// changes are a gap, too: who is that far behind wants the newest state.
+    /// The same for one lane, at a cost that depends on that lane alone: the first [`LANE_PAGE`]
+    /// changes, when there are more. More than `limit` in all are a gap, too: who is that far
+    /// behind wants the newest state.
     ///
     /// # Errors
     /// As for [`EventLog::read`].

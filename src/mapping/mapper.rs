@@ -1,18 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dashmap::DashMap;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 use thingway_sdk::codec::{self, DecodeError};
 use thingway_sdk::{Address, Observation, Value};
 
 use super::RuleConfig;
 use super::names::{self, Names};
-use super::reader::{Collector, Leaf, Message, Place, Shape};
-use super::route::{Route, Target};
+use super::reader::{Collector, Contents, Message, Shape};
+use super::route::{Properties, Route, Routes};
 use crate::limits::Limits;
-use crate::log::Source;
 use crate::recorder::{Reading, Refusal, Verdict, Writing};
 use crate::registry::Thing;
 
@@ -22,10 +21,18 @@ pub struct Mapper {
     rules: Vec<Arc<RuleConfig>>,
     names: Arc<Names>,
     limits: Limits,
-    routes: DashMap<Address, Arc<Route>>,
-    /// Attempts to keep one route too many.
-    attempts: AtomicUsize,
+    learned: Mutex<Learned>,
 }
+
+/// What was learned from the messages so far.
+#[derive(Default)]
+struct Learned {
+    routes: Routes,
+    properties: Properties,
+}
+
+/// Places of properties in their thing.
+type Slots = SmallVec<[u32; 4]>;
 
 /// What became of one message.
 #[derive(Debug, Clone)]
@@ -46,7 +53,7 @@ pub struct Applied {
     /// The thing.
     pub thing: Arc<Thing>,
     /// The places of its properties that the message spoke of.
-    pub slots: Vec<usize>,
+    pub slots: Slots,
     /// What was left out, and why.
     pub note: Option<String>,
 }
@@ -70,32 +77,17 @@ impl Mapper {
             rule.adapter.as_deref().is_none_or(|named| named == &*adapter)
         };
         let rules = rules.iter().filter(concerns).cloned().collect();
-        let attempts = AtomicUsize::new(0);
-        Self { adapter, rules, names, limits, routes: DashMap::new(), attempts }
+        Self { adapter, rules, names, limits, learned: Mutex::default() }
     }
 
-    /// Takes a message apart. Needs no lock; what it finds is valid for the next
-    /// [`Mapper::apply`].
+    /// Takes a message apart; its leaves go into the contents. Needs no lock.
     ///
     /// # Errors
     /// What becomes of a message that can't be taken apart.
-    pub fn read(&self, observation: &Observation) -> Result<Message, Outcome> {
-        let route = self.known_route(&observation.address);
-        let living = |shape| route.as_ref().and_then(|route| route.living(shape));
-        let (object, whole) = (living(Shape::Object), living(Shape::Whole));
-        let collector = Collector::new(object.as_ref(), whole.as_ref(), observation.received);
-        self.decode(observation, collector)
-    }
-
-    /// The same for a message of which nothing is known yet.
-    pub(super) fn read_anew(&self, observation: &Observation) -> Result<Message, Outcome> {
-        self.decode(observation, Collector::new(None, None, observation.received))
-    }
-
-    fn decode(
+    pub fn read(
         &self,
         observation: &Observation,
-        mut collector: Collector<'_>,
+        contents: &mut Contents,
     ) -> Result<Message, Outcome> {
         let size = observation.payload.bytes.len();
         if size > self.limits.payload_bytes {
@@ -104,12 +96,18 @@ impl Mapper {
                 self.limits.payload_bytes
             )));
         }
+        let mut collector = Collector::new(contents, observation.received);
         match codec::decode(&observation.payload, &self.limits.codec(), &mut collector) {
             Ok(decoded) => Ok(collector.finish(decoded)),
-            Err(DecodeError::Empty) => Err(Outcome::Unmapped(
-                "the payload is empty (in MQTT it clears a retained message)".into(),
-            )),
-            Err(error) => Err(Outcome::Failed(error.to_string())),
+            Err(error) => {
+                collector.give_up();
+                Err(match error {
+                    DecodeError::Empty => Outcome::Unmapped(
+                        "the payload is empty (in MQTT it clears a retained message)".into(),
+                    ),
+                    error => Outcome::Failed(error.to_string()),
+                })
+            }
         }
     }
 
@@ -117,49 +115,22 @@ impl Mapper {
     pub fn apply(
         &self,
         observation: &Observation,
-        message: Message,
+        message: &Message,
+        contents: &mut Contents,
         writing: &mut Writing<'_>,
     ) -> Outcome {
-        let known = self.known_route(&observation.address);
-        let route = known.clone().unwrap_or_else(|| self.new_route(&observation.address));
-        // The thing may have been removed since the message was taken apart: then its leaves have
-        // no places any more.
-        let message = match message.is_for(&route) {
-            true => message,
-            false => match self.read(observation) {
-                Ok(message) => message,
-                Err(outcome) => return outcome,
-            },
-        };
-        let mut arrival = Arrival { mapper: self, observation, route: &route, writing };
-        let outcome = match route.rule.as_ref().and_then(|rule| rule.event.as_deref()) {
-            Some(event) => arrival.occurrence(&SmolStr::new(event), message),
-            None => arrival.states(message),
-        };
+        let Learned { routes, properties } = &mut *self.learned.lock();
+        let mut arrival = Arrival { mapper: self, observation, properties, writing };
+        if let Some(route) = routes.get_mut(&observation.address) {
+            return arrival.outcome(route, message, contents);
+        }
+        let mut route = self.new_route(&observation.address);
+        let outcome = arrival.outcome(&mut route, message, contents);
         // An address that could not be taken in is not remembered: a flood of them costs nothing.
-        if known.is_none() && matches!(outcome, Outcome::Applied(_) | Outcome::Duplicate(..)) {
-            self.remember(&observation.address, route);
+        if matches!(outcome, Outcome::Applied(_) | Outcome::Duplicate(..)) {
+            routes.remember(&observation.address, route, self.limits.properties);
         }
-        writing.settle(observation.received);
         outcome
-    }
-
-    /// Keeps a route, unless there are as many as properties may be: then messages of further
-    /// addresses cost their way anew each time. Routes of things that are gone make room.
-    fn remember(&self, address: &Address, route: Arc<Route>) {
-        let most = self.limits.properties;
-        if self.routes.len() >= most
-            && self.attempts.fetch_add(1, Ordering::Relaxed).is_multiple_of(most)
-        {
-            self.routes.retain(|_, route| route.is_living());
-        }
-        if self.routes.len() < most {
-            self.routes.insert(address.clone(), route);
-        }
-    }
-
-    fn known_route(&self, address: &Address) -> Option<Arc<Route>> {
-        self.routes.get(address).map(|route| route.value().clone())
     }
 
     /// The name of the thing that an address names for payloads of this shape.
@@ -178,9 +149,9 @@ impl Mapper {
         }
     }
 
-    pub(super) fn new_route(&self, address: &Address) -> Arc<Route> {
+    pub(super) fn new_route(&self, address: &Address) -> Route {
         let matches = |rule: &&Arc<RuleConfig>| rule.topic.captures(address.as_str()).is_some();
-        Arc::new(Route::new(self.rules.iter().find(matches).cloned()))
+        Route::new(self.rules.iter().find(matches).cloned())
     }
 }
 
@@ -188,84 +159,92 @@ impl Mapper {
 struct Arrival<'a, 'w> {
     mapper: &'a Mapper,
     observation: &'a Observation,
-    route: &'a Route,
+    properties: &'a mut Properties,
     writing: &'a mut Writing<'w>,
 }
 
 impl Arrival<'_, '_> {
-    fn states(&mut self, message: Message) -> Outcome {
+    fn outcome(
+        &mut self,
+        route: &mut Route,
+        message: &Message,
+        contents: &mut Contents,
+    ) -> Outcome {
+        let event = route.rule.as_ref().and_then(|rule| rule.event.as_deref()).map(SmolStr::new);
+        let outcome = match event {
+            Some(event) => self.occurrence(&event, route, message, contents),
+            None => self.states(route, message, contents),
+        };
+        self.writing.settle(self.observation.received);
+        outcome
+    }
+
+    fn states(&mut self, route: &mut Route, message: &Message, contents: &mut Contents) -> Outcome {
         if message.leaves.is_empty() {
             return Outcome::Unmapped("the object has no members".to_owned());
         }
-        let target = match self.target(message.shape) {
-            Ok(target) => target,
+        let observation = self.observation;
+        let thing = match self.target(route, message.shape) {
+            Ok(thing) => thing,
             Err(reason) => return Outcome::Failed(reason),
         };
         let mut tally = Tally::default();
-        let observation = self.observation;
-        for Leaf { place, value } in message.leaves {
+        let mut fold = self.writing.fold(&thing);
+        // A device sends the same leaves in the same order, as a rule: the next place is the guess.
+        let mut guess = route.first as usize;
+        for index in message.leaves.clone() {
+            let Some((path, value)) = contents.take(index) else { break };
             let reading = Reading {
                 value,
                 device_time: message.device_time,
                 received: observation.received,
                 replayed: observation.retained || observation.redelivered,
             };
-            match self.put(&target, place, message.shape, reading) {
-                Ok((slot, verdict)) => tally.note(slot, verdict),
+            let name = match message.shape {
+                Shape::Object => path,
+                Shape::Whole => &names::property_of(observation.address.as_str()),
+            };
+            let (adapter, address) = (&self.mapper.adapter, &observation.address);
+            let put = match fold.find(name, adapter, address, guess) {
+                Ok(slot) => fold.observe(slot, reading).map(|verdict| (slot, verdict)),
+                Err(name) => {
+                    let slot = fold.property_count();
+                    let rule = route.rule.as_ref();
+                    let property = self.properties.describe(name, slot, adapter, address, rule);
+                    fold.add(property, address.clone(), reading).map(|()| (slot, Verdict::Applied))
+                }
+            };
+            match put {
+                Ok((slot, verdict)) => {
+                    guess = slot + 1;
+                    tally.note(slot, verdict);
+                }
                 Err(refusal) => tally.refused.push(refusal),
             }
         }
-        tally.outcome(target.thing.clone())
+        drop(fold);
+        route.first = tally.slots.first().copied().unwrap_or_default();
+        tally.outcome(thing)
     }
 
-    fn put(
+    fn occurrence(
         &mut self,
-        target: &Target,
-        place: Place,
-        shape: Shape,
-        reading: Reading,
-    ) -> Result<(usize, Verdict), Refusal> {
-        let thing = &target.thing;
-        let path = match place {
-            Place::Slot(slot) => {
-                return Ok((slot, self.writing.observe(thing, slot, reading)?));
-            }
-            Place::Path(path) => path,
-        };
-        // The message before this one in the same batch may have made the property.
-        if let Some((_, slot)) = target.place(&path, 0) {
-            return Ok((slot, self.writing.observe(thing, slot, reading)?));
-        }
-        let address = &self.observation.address;
-        let name = match shape {
-            Shape::Object => path.as_str(),
-            Shape::Whole => &names::property_of(address.as_str()),
-        };
-        let source = Source { adapter: self.mapper.adapter.clone(), address: address.clone() };
-        let (name, made_before) = target.free_name(name, &source);
-        if let Some(slot) = made_before {
-            target.learn(&path, slot);
-            return Ok((slot, self.writing.observe(thing, slot, reading)?));
-        }
-        let slot = thing.property_count();
-        let property = self.route.property(name, slot, source);
-        self.writing.add_property(thing, property, reading)?;
-        target.learn(&path, slot);
-        Ok((slot, Verdict::Applied))
-    }
-
-    fn occurrence(&mut self, event: &SmolStr, message: Message) -> Outcome {
+        event: &SmolStr,
+        route: &mut Route,
+        message: &Message,
+        contents: &mut Contents,
+    ) -> Outcome {
         if self.observation.retained {
             return Outcome::Unmapped(format!(
                 "retained, so it is no new occurrence of the event `{event}`"
             ));
         }
-        let target = match self.target(Shape::Object) {
-            Ok(target) => target,
+        let thing = match self.target(route, Shape::Object) {
+            Ok(thing) => thing,
             Err(reason) => return Outcome::Failed(reason),
         };
         let whole = match message.shape {
-            Shape::Whole => message.leaves.into_iter().next().map(|leaf| leaf.value),
+            Shape::Whole => contents.take(message.leaves.start).map(|(_, value)| value),
             // Read as JSON once more, so that nothing around it is taken along, such as a byte
             // order mark.
             Shape::Object => std::str::from_utf8(&self.observation.payload.bytes)
@@ -274,15 +253,14 @@ impl Arrival<'_, '_> {
         };
         let received = self.observation.received;
         let time = message.device_time.unwrap_or(received);
-        let data = whole.unwrap_or(Value::Null);
-        self.writing.occurred(&target.thing, event, data, time, received);
-        Outcome::Applied(Applied { thing: target.thing.clone(), slots: Vec::new(), note: None })
+        self.writing.occurred(&thing, event, whole.unwrap_or(Value::Null), time, received);
+        Outcome::Applied(Applied { thing, slots: Slots::new(), note: None })
     }
 
     /// The thing that the address names for payloads of this shape; made when it is not there.
-    fn target(&mut self, shape: Shape) -> Result<Arc<Target>, String> {
-        if let Some(target) = self.route.living(shape) {
-            return Ok(target);
+    fn target(&mut self, route: &mut Route, shape: Shape) -> Result<Arc<Thing>, String> {
+        if let Some(thing) = route.living(shape) {
+            return Ok(thing.clone());
         }
         let address = self.observation.address.as_str();
         if address.len() > names::LONGEST {
@@ -292,28 +270,20 @@ impl Arrival<'_, '_> {
                 names::LONGEST
             ));
         }
-        let target = self.make_target(address, shape)?;
-        self.route.lead_to(shape, target.clone());
-        Ok(target)
-    }
-
-    fn make_target(&mut self, address: &str, shape: Shape) -> Result<Arc<Target>, String> {
-        let rule = self.route.rule.as_ref();
+        let rule = route.rule.as_ref();
         let name = self.mapper.name(address, shape, rule.map(AsRef::as_ref));
-        match self.writing.thing(name.id(), rule, self.observation.received) {
-            Ok(thing) => {
-                name.keep();
-                Ok(Target::new(thing))
-            }
-            Err(refusal) => Err(refusal.to_string()),
-        }
+        let thing = self.writing.thing(name.id(), rule, self.observation.received);
+        let thing = thing.map_err(|refusal| refusal.to_string())?;
+        name.keep();
+        route.lead_to(shape, thing.clone());
+        Ok(thing)
     }
 }
 
 /// Counts what became of the leaves of one message.
 #[derive(Default)]
 struct Tally {
-    slots: Vec<usize>,
+    slots: Slots,
     applied: bool,
     older: bool,
     refused: Vec<Refusal>,
@@ -321,7 +291,7 @@ struct Tally {
 
 impl Tally {
     fn note(&mut self, slot: usize, verdict: Verdict) {
-        self.slots.push(slot);
+        self.slots.extend(u32::try_from(slot));
         self.applied |= verdict == Verdict::Applied;
         self.older |= verdict == Verdict::Older;
     }

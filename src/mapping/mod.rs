@@ -14,5 +14,5 @@ mod trial;
 pub use config::{PropertyRule, RuleConfig, WriteRule};
 pub use mapper::{Applied, Mapper, Outcome};
 pub use names::Names;
-pub use reader::Message;
+pub use reader::{Contents, Message};
 pub use trial::Trial;

@@ -19,18 +19,29 @@ pub struct Names(Mutex<Taken>);
 #[derive(Default)]
 struct Taken {
     owners: HashMap<ThingId, Owner>,
-    /// The ids that addresses have, and for how many addresses a name was numbered so far.
-    of_addresses: HashMap<Owner, ThingId>,
+    /// Those whose own name another had before.
+    numbered: HashMap<Base, ThingId>,
+    /// For how many of them a name was numbered so far.
     numbers: HashMap<String, usize>,
+    adapters: Vec<Arc<str>>,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// Who has a name. There is one for each thing that ever was, so it is small.
+#[derive(Clone, PartialEq, Eq)]
 enum Owner {
     /// Named by a rule: every address may join.
     Rule,
-    /// Named after this part of an adapter's address.
-    Base(Arc<str>, Box<str>),
+    /// What the name itself spells, with slashes for its dots.
+    Spelled(AdapterNumber),
+    /// Any other.
+    Other(Box<Base>),
 }
+
+type AdapterNumber = u32;
+
+/// The part of an adapter's address after which a thing is named.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Base(AdapterNumber, Box<str>);
 
 /// A name on its way to its thing: given back, if it was given anew and is not kept.
 pub(super) struct Name<'a> {
@@ -54,8 +65,8 @@ impl Drop for Name<'_> {
     fn drop(&mut self) {
         if self.given_anew {
             let mut taken = self.names.0.lock();
-            if let Some(owner) = taken.owners.remove(&self.id) {
-                taken.of_addresses.remove(&owner);
+            if let Some(Owner::Other(base)) = taken.owners.remove(&self.id) {
+                taken.numbered.remove(&base);
             }
         }
     }
@@ -72,45 +83,63 @@ impl Names {
 
     /// The name of the thing that an address names, numbered when another address has it.
     pub(super) fn of_base(&self, adapter: &Arc<str>, base: &str) -> Name<'_> {
-        let owner = Owner::Base(adapter.clone(), base.into());
-        let mut taken = self.0.lock();
-        if let Some(id) = taken.of_addresses.get(&owner) {
-            return Name { names: self, id: id.clone(), given_anew: false };
-        }
-        let name = sanitise(base, '/');
-        let plain = ThingId::from_name(&name);
-        if taken.owners.get(&plain) == Some(&Owner::Rule) {
-            return Name { names: self, id: plain, given_anew: false };
-        }
-        let id = taken.free(&name);
-        taken.owners.insert(id.clone(), owner.clone());
-        taken.of_addresses.insert(owner, id.clone());
-        Name { names: self, id, given_anew: true }
+        let (id, given_anew) = self.0.lock().of_base(adapter, base);
+        Name { names: self, id, given_anew }
     }
 }
 
 impl Taken {
-    /// The first free one of `name`, `name-2`, `name-3`… that was not tried before: names that
-    /// differ only in characters that no name can have would else be tried over and over.
+    /// The name, and whether it was given just now.
+    fn of_base(&mut self, adapter: &Arc<str>, base: &str) -> (ThingId, bool) {
+        let adapter = self.number(adapter);
+        let name = sanitise(base, '/');
+        let other = Base(adapter, base.into());
+        let owner = match name.replace('.', "/") == base {
+            true => Owner::Spelled(adapter),
+            false => Owner::Other(Box::new(other.clone())),
+        };
+        if let Some(id) = self.numbered.get(&other) {
+            return (id.clone(), false);
+        }
+        let plain = ThingId::from_name(&name);
+        match self.owners.get(&plain) {
+            None => {
+                self.owners.insert(plain.clone(), owner);
+                (plain, true)
+            }
+            Some(known) if *known == Owner::Rule || *known == owner => (plain, false),
+            Some(_) => {
+                let id = self.free(&name);
+                self.owners.insert(id.clone(), Owner::Other(Box::new(other.clone())));
+                self.numbered.insert(other, id.clone());
+                (id, true)
+            }
+        }
+    }
+
+    fn number(&mut self, adapter: &Arc<str>) -> AdapterNumber {
+        let known = self.adapters.iter().position(|known| known == adapter);
+        let number = known.unwrap_or_else(|| {
+            self.adapters.push(adapter.clone());
+            self.adapters.len() - 1
+        });
+        AdapterNumber::try_from(number).unwrap_or(AdapterNumber::MAX)
+    }
+
+    /// The first free one of `name-2`, `name-3`… that was not tried before: names that differ
+    /// only in characters that no name can have would else be tried over and over.
     fn free(&mut self, name: &str) -> ThingId {
-        let mut number = self.numbers.get(name).copied().unwrap_or(1);
+        let mut number = self.numbers.get(name).copied().unwrap_or(2);
         let id = loop {
-            let id = ThingId::from_name(&numbered(name, number));
+            let id = ThingId::from_name(&format!("{name}-{number}"));
             if !self.owners.contains_key(&id) {
                 break id;
             }
             number += 1;
         };
-        if number > 1 {
-            self.numbers.insert(name.to_owned(), number);
-        }
+        self.numbers.insert(name.to_owned(), number);
         id
     }
-}
-
-/// `name`, then `name-2`, `name-3`…
-pub(super) fn numbered(name: &str, number: usize) -> String {
-    if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
 }
 
 /// Levels joined by dots; within a level only `A-Z a-z 0-9 - _`, all else becomes `_`.

@@ -1,20 +1,17 @@
-//! Takes one message apart: which value goes where, and when it was measured.
+//! Takes messages apart: which values there are, and when they were measured.
 
-use std::sync::Arc;
+use std::mem;
+use std::ops::Range;
 use std::time::Duration;
 
-use smol_str::SmolStr;
 use thingway_sdk::codec::{Decoded, Encoding, Leaves};
 use thingway_sdk::{Timestamp, Value};
-
-use super::route::{Route, Target};
 
 /// A message that was taken apart but not applied yet.
 pub struct Message {
     pub(super) shape: Shape,
-    pub(super) leaves: Vec<Leaf>,
-    /// Whose places the leaves have.
-    target: Option<Arc<Target>>,
+    /// Where its leaves are in the contents.
+    pub(super) leaves: Range<usize>,
     /// The device's own time, if one of the leaves tells it.
     pub(super) device_time: Option<Timestamp>,
     /// What the payload was taken for.
@@ -23,16 +20,42 @@ pub struct Message {
     pub note: Option<String>,
 }
 
-impl Message {
-    /// Whether the places of its leaves are those that the route leads to now.
-    pub(super) fn is_for(&self, route: &Route) -> bool {
-        let leads_to = route.living(self.shape);
-        match (&self.target, &leads_to) {
-            (Some(mine), Some(now)) => Arc::ptr_eq(mine, now),
-            // Leaves without places find them when they are applied.
-            (None, _) => true,
-            (Some(_), None) => false,
-        }
+/// The leaves of many messages, one behind the other: two allocations, however many there are.
+#[derive(Default)]
+pub struct Contents {
+    leaves: Vec<Leaf>,
+    /// The paths of all leaves, one behind the other.
+    paths: String,
+}
+
+struct Leaf {
+    /// Where its path ends; it begins where that of the leaf before ends.
+    path_end: usize,
+    value: Value,
+}
+
+impl Contents {
+    /// Takes a leaf out: its path and its value.
+    pub(super) fn take(&mut self, index: usize) -> Option<(&str, Value)> {
+        let start = self.path_start(index);
+        let leaf = self.leaves.get_mut(index)?;
+        let value = mem::replace(&mut leaf.value, Value::Null);
+        Some((&self.paths[start..leaf.path_end], value))
+    }
+
+    fn push(&mut self, path: &str, value: Value) {
+        self.paths.push_str(path);
+        self.leaves.push(Leaf { path_end: self.paths.len(), value });
+    }
+
+    fn truncate(&mut self, leaves: usize) {
+        self.paths.truncate(self.path_start(leaves));
+        self.leaves.truncate(leaves);
+    }
+
+    fn path_start(&self, index: usize) -> usize {
+        let before = index.checked_sub(1).and_then(|before| self.leaves.get(before));
+        before.map_or(0, |before| before.path_end)
     }
 }
 
@@ -45,66 +68,38 @@ pub(super) enum Shape {
     Whole,
 }
 
-pub(super) struct Leaf {
-    pub(super) place: Place,
-    pub(super) value: Value,
-}
-
-/// Where a leaf goes.
-pub(super) enum Place {
-    /// To this property of the route's thing.
-    Slot(usize),
-    /// To a property that the route does not know yet.
-    Path(SmolStr),
-}
-
 /// A device clock may be this far ahead of ours before it is not believed.
 const BELIEVED_AHEAD: Duration = Duration::from_secs(86_400);
 
-/// Takes the leaves of one message as the codec hands them out, and finds the place of each: as a
-/// rule a device sends the same leaves in the same order, so the next place is the first guess.
+/// Takes the leaves of one message as the codec hands them out.
 pub(super) struct Collector<'a> {
-    object: Option<&'a Arc<Target>>,
-    whole: Option<&'a Arc<Target>>,
+    contents: &'a mut Contents,
+    start: usize,
     received: Timestamp,
-    next: usize,
     shape: Shape,
-    leaves: Vec<Leaf>,
     device_time: Option<Timestamp>,
     time_note: Option<String>,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(
-        object: Option<&'a Arc<Target>>,
-        whole: Option<&'a Arc<Target>>,
-        received: Timestamp,
-    ) -> Self {
-        Self {
-            object,
-            whole,
-            received,
-            next: 0,
-            shape: Shape::Object,
-            leaves: Vec::new(),
-            device_time: None,
-            time_note: None,
-        }
+    pub(super) fn new(contents: &'a mut Contents, received: Timestamp) -> Self {
+        let start = contents.leaves.len();
+        Self { contents, start, received, shape: Shape::Object, device_time: None, time_note: None }
     }
 
     pub(super) fn finish(self, decoded: Decoded) -> Message {
-        let target = match self.shape {
-            Shape::Object => self.object,
-            Shape::Whole => self.whole,
-        };
         Message {
-            target: target.cloned(),
             shape: self.shape,
-            leaves: self.leaves,
+            leaves: self.start..self.contents.leaves.len(),
             device_time: self.device_time,
             encoding: decoded.encoding,
             note: decoded.note.or(self.time_note),
         }
+    }
+
+    /// The message became nothing: what was taken from it goes.
+    pub(super) fn give_up(self) {
+        self.contents.truncate(self.start);
     }
 
     fn find_time(&mut self, path: &str, value: &Value) {
@@ -135,24 +130,14 @@ fn names_a_time(path: &str) -> bool {
 impl Leaves for Collector<'_> {
     fn leaf(&mut self, path: &str, value: Value) {
         self.find_time(path, &value);
-        let known = self.object.and_then(|target| target.place(path, self.next));
-        let place = match known {
-            Some((position, slot)) => {
-                self.next = position + 1;
-                Place::Slot(slot)
-            }
-            None => Place::Path(path.into()),
-        };
-        self.leaves.push(Leaf { place, value });
+        self.contents.push(path, value);
     }
 
     fn whole(&mut self, value: Value) {
-        self.leaves.clear();
+        self.contents.truncate(self.start);
         self.device_time = None;
         self.time_note = None;
         self.shape = Shape::Whole;
-        let known = self.whole.and_then(|target| target.place("", 0));
-        let place = known.map_or(Place::Path(SmolStr::default()), |(_, slot)| Place::Slot(slot));
-        self.leaves.push(Leaf { place, value });
+        self.contents.push("", value);
     }
 }

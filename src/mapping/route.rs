@@ -1,103 +1,157 @@
 //! What an address means, worked out with its first message and kept.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use smol_str::SmolStr;
 use thingway_sdk::Address;
 
-use super::names::numbered;
 use super::reader::Shape;
 use super::{PropertyRule, RuleConfig};
-use crate::log::{Property, Source, WriteTarget};
+use crate::log::{Property, WriteTarget};
 use crate::registry::Thing;
 
 /// What an address means.
 pub(super) struct Route {
     pub(super) rule: Option<Arc<RuleConfig>>,
-    object: RwLock<Option<Arc<Target>>>,
-    whole: RwLock<Option<Arc<Target>>>,
-}
-
-/// The thing that an address names, and the places of its leaves there.
-pub(super) struct Target {
-    pub(super) thing: Arc<Thing>,
-    places: RwLock<Vec<(SmolStr, usize)>>,
+    /// The thing that the newest payload went to: which it is depends on the payload's shape.
+    thing: Option<Arc<Thing>>,
+    shape: Shape,
+    /// The place of the first leaf of the newest payload there.
+    pub(super) first: u32,
 }
 
 impl Route {
     pub(super) fn new(rule: Option<Arc<RuleConfig>>) -> Self {
-        Self { rule, object: RwLock::default(), whole: RwLock::default() }
+        Self { rule, thing: None, shape: Shape::Object, first: 0 }
     }
 
     /// Where payloads of this shape go, unless that thing was removed.
-    pub(super) fn living(&self, shape: Shape) -> Option<Arc<Target>> {
-        self.target(shape).read().clone().filter(|target| !target.thing.is_deleted())
+    pub(super) fn living(&self, shape: Shape) -> Option<&Arc<Thing>> {
+        self.thing.as_ref().filter(|thing| self.shape == shape && !thing.is_deleted())
     }
 
-    /// Whether it still leads anywhere.
-    pub(super) fn is_living(&self) -> bool {
-        [Shape::Object, Shape::Whole].into_iter().any(|shape| self.living(shape).is_some())
+    pub(super) fn lead_to(&mut self, shape: Shape, thing: Arc<Thing>) {
+        (self.shape, self.thing) = (shape, Some(thing));
     }
 
-    pub(super) fn lead_to(&self, shape: Shape, target: Arc<Target>) {
-        *self.target(shape).write() = Some(target);
-    }
-
-    fn target(&self, shape: Shape) -> &RwLock<Option<Arc<Target>>> {
-        match shape {
-            Shape::Object => &self.object,
-            Shape::Whole => &self.whole,
-        }
-    }
-
-    /// A property that comes from this route, with what the rule says of it.
-    pub(super) fn property(&self, name: SmolStr, slot: usize, source: Source) -> Property {
-        let of_rule =
-            self.rule.as_ref().and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
-        let write = of_rule.and_then(|(rule, property)| {
-            let write = property.write.clone()?;
-            let captures = rule.topic.captures(source.address.as_str())?;
-            let address = Address::from(write.topic.fill(&captures).as_str());
-            Some(WriteTarget { address, rule: write })
-        });
-        let rule = of_rule.map(|(_, property): (_, &PropertyRule)| Arc::new(property.clone()));
-        Property { name, slot, source, rule, write }
+    fn is_living(&self) -> bool {
+        self.living(self.shape).is_some()
     }
 }
 
-impl Target {
-    pub(super) fn new(thing: Arc<Thing>) -> Arc<Self> {
-        Arc::new(Self { thing, places: RwLock::default() })
+/// The routes of the addresses of one adapter.
+#[derive(Default)]
+pub(super) struct Routes {
+    by_address: HashMap<Address, Route>,
+    /// Attempts to keep one route too many.
+    attempts: usize,
+}
+
+impl Routes {
+    pub(super) fn get_mut(&mut self, address: &Address) -> Option<&mut Route> {
+        self.by_address.get_mut(address)
     }
 
-    /// Position in the list and place in the thing of a leaf; `guess` is looked at first.
-    pub(super) fn place(&self, path: &str, guess: usize) -> Option<(usize, usize)> {
-        let places = self.places.read();
-        let at = match places.get(guess) {
-            Some((known, _)) if known == path => guess,
-            _ => places.iter().position(|(known, _)| known == path)?,
-        };
-        Some((at, places[at].1))
-    }
-
-    pub(super) fn learn(&self, path: &SmolStr, slot: usize) {
-        self.places.write().push((path.clone(), slot));
-    }
-
-    /// The name under which a leaf becomes a property: its own, or numbered when another address
-    /// has it. With it the place, when this very address made the property before.
-    pub(super) fn free_name(&self, name: &str, source: &Source) -> (SmolStr, Option<usize>) {
-        let mut number = 1;
-        loop {
-            let candidate = SmolStr::from(numbered(name, number));
-            match self.thing.property(&candidate) {
-                None => return (candidate, None),
-                Some(property) if property.source == *source => {
-                    return (candidate, Some(property.slot));
-                }
-                Some(_) => number += 1,
+    /// Keeps a route, unless there are as many as properties may be: then messages of further
+    /// addresses cost their way anew each time. Routes of things that are gone make room.
+    pub(super) fn remember(&mut self, address: &Address, route: Route, most: usize) {
+        if self.by_address.len() >= most {
+            if self.attempts.is_multiple_of(most) {
+                self.by_address.retain(|_, route| route.is_living());
             }
+            self.attempts += 1;
         }
+        if self.by_address.len() < most {
+            self.by_address.insert(address.clone(), route);
+        }
+    }
+}
+
+/// The properties of one adapter's things. Devices of one kind have the same ones, which are kept
+/// once for all of them.
+#[derive(Default)]
+pub(super) struct Properties {
+    known: HashMap<Likeness, Arc<Property>>,
+    /// How many may be known before those that no thing has any more are let go.
+    room: usize,
+}
+
+/// Properties of which this is the same are the same.
+#[derive(PartialEq, Eq, Hash)]
+struct Likeness {
+    name: SmolStr,
+    slot: usize,
+    /// Where the rule is in memory, in which it stays for as long as its adapter runs.
+    rule: usize,
+}
+
+impl Properties {
+    /// A property with what the rule of its address says of it.
+    pub(super) fn describe(
+        &mut self,
+        name: SmolStr,
+        slot: usize,
+        adapter: &Arc<str>,
+        address: &Address,
+        rule: Option<&Arc<RuleConfig>>,
+    ) -> Arc<Property> {
+        let likeness =
+            Likeness { name, slot, rule: rule.map_or(0, |rule| Arc::as_ptr(rule).addr()) };
+        if let Some(known) = self.known.get(&likeness) {
+            return known.clone();
+        }
+        let name = likeness.name.clone();
+        let of_rule = rule.and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
+        let write = of_rule.and_then(|(rule, property)| {
+            let write = property.write.clone()?;
+            let captures = rule.topic.captures(address.as_str())?;
+            let address = Address::from(write.topic.fill(&captures).as_str());
+            Some(WriteTarget { address, rule: write })
+        });
+        let is_shared = write.is_none();
+        let rule = of_rule.map(|(_, property): (_, &PropertyRule)| Arc::new(property.clone()));
+        let property = Arc::new(Property { name, slot, adapter: adapter.clone(), rule, write });
+        // Where it is written differs from address to address.
+        if is_shared {
+            self.keep(likeness, property.clone());
+        }
+        property
+    }
+
+    fn keep(&mut self, likeness: Likeness, property: Arc<Property>) {
+        if self.known.len() >= self.room {
+            self.known.retain(|_, known| Arc::strong_count(known) > 1);
+            self.room = (2 * self.known.len()).max(64);
+        }
+        self.known.insert(likeness, property);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn describe(properties: &mut Properties, name: &str, slot: usize) -> Arc<Property> {
+        properties.describe(name.into(), slot, &"mqtt".into(), &Address::from("a"), None)
+    }
+
+    #[test]
+    fn things_that_are_alike_share_their_properties() {
+        let mut properties = Properties::default();
+        let one = describe(&mut properties, "temp", 0);
+        assert!(Arc::ptr_eq(&one, &describe(&mut properties, "temp", 0)));
+        assert!(!Arc::ptr_eq(&one, &describe(&mut properties, "temp", 1)));
+    }
+
+    #[test]
+    fn what_no_thing_has_any_more_makes_room() {
+        let mut properties = Properties::default();
+        let held = describe(&mut properties, "held", 0);
+        for slot in 0..1000 {
+            describe(&mut properties, "passing", slot);
+        }
+        assert!(properties.known.len() <= 64);
+        assert!(Arc::ptr_eq(&held, &describe(&mut properties, "held", 0)));
     }
 }

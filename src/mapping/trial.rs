@@ -5,7 +5,7 @@ use thingway_sdk::{Observation, ThingId, Timestamp, Value, codec::Encoding};
 
 use super::mapper::{Mapper, Outcome};
 use super::names;
-use super::reader::{Leaf, Place, Shape};
+use super::reader::{Contents, Shape};
 
 /// What a message would become.
 pub struct Trial {
@@ -31,7 +31,8 @@ impl Mapper {
     /// # Errors
     /// What would become of one that goes nowhere.
     pub fn try_out(&self, observation: &Observation) -> Result<Trial, Outcome> {
-        let message = self.read_anew(observation)?;
+        let mut contents = Contents::default();
+        let message = self.read(observation, &mut contents)?;
         let address = observation.address.as_str();
         let route = self.new_route(&observation.address);
         let rule = route.rule.as_deref();
@@ -40,11 +41,16 @@ impl Mapper {
         let event = rule.and_then(|rule| rule.event.clone());
         let properties = match &event {
             Some(_) => Vec::new(),
-            None => message
-                .leaves
-                .into_iter()
-                .filter_map(|leaf| named(leaf, address, message.shape))
-                .collect(),
+            None => {
+                let mut named = |index| {
+                    let (path, value) = contents.take(index)?;
+                    Some(match message.shape {
+                        Shape::Whole => (names::property_of(address), value),
+                        Shape::Object => (path.into(), value),
+                    })
+                };
+                message.leaves.clone().filter_map(&mut named).collect()
+            }
         };
         Ok(Trial {
             thing: name.id().clone(),
@@ -56,13 +62,4 @@ impl Mapper {
             note: message.note,
         })
     }
-}
-
-fn named(leaf: Leaf, address: &str, shape: Shape) -> Option<(SmolStr, Value)> {
-    let name = match (shape, leaf.place) {
-        (Shape::Whole, _) => names::property_of(address),
-        (Shape::Object, Place::Path(path)) => path,
-        (Shape::Object, Place::Slot(_)) => return None,
-    };
-    Some((name, leaf.value))
 }

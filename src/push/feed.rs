@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::filter::Filter;
-use crate::log::{self, Change, EventLog, Lane, Listening, Seq};
+use crate::log::{self, Change, EventLog, LANE_PAGE, Lane, Listening, Seq};
 use crate::registry::{Registry, Slot, Thing};
 
 /// Changes of the whole log that are looked at in one go.
@@ -179,9 +179,16 @@ impl Feed {
 
     fn read_things(&self, things: &[Arc<Thing>]) -> Result<Vec<Arc<Change>>, log::Gap> {
         let mut found = Vec::new();
+        // Where the first lane that holds more than a page was left.
+        let mut complete = Seq(u64::MAX);
         for thing in things.iter().filter(|thing| thing.lane().newest() > self.position) {
-            found.extend(self.log.read_lane(thing.lane(), self.position, self.patience())?);
+            let page = self.log.read_lane(thing.lane(), self.position, self.patience())?;
+            if let Some(last) = page.last().filter(|_| page.len() == LANE_PAGE) {
+                complete = complete.min(last.seq);
+            }
+            found.extend(page);
         }
+        found.retain(|change| change.seq <= complete);
         found.sort_by_key(|change| change.seq);
         // A position from another life of the gateway may be ahead of every lane.
         let head = self.log.head();

@@ -43,7 +43,7 @@ impl Filter {
         self.states
             && self.quality.is_none_or(|quality| quality == state.quality)
             && self.unit.as_deref().is_none_or(|unit| property.unit() == Some(unit))
-            && self.silo.as_deref().is_none_or(|silo| &*property.source.adapter == silo)
+            && self.silo.as_deref().is_none_or(|silo| &*property.adapter == silo)
             && any(&self.properties, |pattern| pattern.matches(&property.name))
             && self.admits_thing(thing)
     }

@@ -53,7 +53,9 @@ pub(crate) fn end_frame(reason: &str) -> Bytes {
 /// A change as a record: the state record of a property, or the like for an event.
 pub(crate) fn record(change: &Change) -> Bytes {
     change.record(|change| match &change.what {
-        What::State(property, state) => state_record(change.thing(), property, state, change.seq),
+        What::State(property, state) => {
+            state_record(change.thing(), property, change.address(), state, change.seq)
+        }
         What::Event(name, data, time) => to_bytes(&EventRecord {
             thing: change.thing(),
             event: name,
@@ -73,7 +75,8 @@ pub(crate) fn record(change: &Change) -> Bytes {
 /// The newest state as a record.
 pub(crate) fn newest_record(newest: &Newest) -> Bytes {
     let slot = &newest.slot;
-    state_record(newest.thing.id(), &slot.property, &slot.state, slot.revision)
+    let address = slot.address.as_str();
+    state_record(newest.thing.id(), &slot.property, address, &slot.state, slot.revision)
 }
 
 /// One occurrence of an event with all that belongs to it.
@@ -87,8 +90,14 @@ struct EventRecord<'a> {
     revision: Seq,
 }
 
-fn state_record(thing: &ThingId, property: &Property, state: &State, revision: Seq) -> Bytes {
-    to_bytes(&StateRecord { thing, property, state, revision, desired: None })
+fn state_record(
+    thing: &ThingId,
+    property: &Property,
+    address: &str,
+    state: &State,
+    revision: Seq,
+) -> Bytes {
+    to_bytes(&StateRecord { thing, property, address, state, revision, desired: None })
 }
 
 fn to_bytes(record: &impl Serialize) -> Bytes {

@@ -5,11 +5,14 @@ mod desired;
 mod record;
 mod thing;
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::cmp;
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dashmap::DashMap;
+use dashmap::DashSet;
 use parking_lot::RwLock;
 use thingway_sdk::ThingId;
 
@@ -21,21 +24,57 @@ pub use thing::{Description, EventSource, Slot, Thing, ThingView};
 
 /// All things, by id and in the order of their ids.
 pub struct Registry {
-    by_id: DashMap<ThingId, Arc<Thing>>,
+    by_id: DashSet<ById>,
     /// The same things in code point order of their ids, for paging; changes only when things
     /// come and go.
-    ordered: RwLock<BTreeMap<ThingId, Arc<Thing>>>,
+    ordered: RwLock<BTreeSet<ById>>,
     properties: AtomicUsize,
     directory: Arc<Lane>,
+}
+
+/// A thing that stands for its id, so that no collection keeps the id beside it.
+#[derive(Clone)]
+struct ById(Arc<Thing>);
+
+impl Borrow<ThingId> for ById {
+    fn borrow(&self) -> &ThingId {
+        self.0.id()
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id().hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id() == other.0.id()
+    }
+}
+
+impl Eq for ById {}
+
+impl PartialOrd for ById {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ById {
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        self.0.id().cmp(other.0.id())
+    }
 }
 
 impl Default for Registry {
     fn default() -> Self {
         Self {
-            by_id: DashMap::new(),
+            by_id: DashSet::new(),
             ordered: RwLock::default(),
             properties: AtomicUsize::new(0),
-            directory: Lane::new(ThingId::from_name("directory")),
+            directory: Arc::new(Lane::new(ThingId::from_name("directory"))),
         }
     }
 }
@@ -44,7 +83,7 @@ impl Registry {
     /// The thing with this id.
     #[must_use]
     pub fn get(&self, id: &ThingId) -> Option<Arc<Thing>> {
-        self.by_id.get(id).map(|thing| thing.value().clone())
+        self.by_id.get(id).map(|thing| thing.0.clone())
     }
 
     /// How many things there are.
@@ -68,7 +107,8 @@ impl Registry {
     /// A page of the things, in code point order of their ids.
     #[must_use]
     pub fn page(&self, offset: usize, limit: usize) -> Vec<Arc<Thing>> {
-        self.ordered.read().values().skip(offset).take(limit).cloned().collect()
+        let ordered = self.ordered.read();
+        ordered.iter().skip(offset).take(limit).map(|thing| thing.0.clone()).collect()
     }
 
     /// All things, in code point order of their ids.
@@ -90,8 +130,8 @@ impl Registry {
     }
 
     pub(crate) fn insert(&self, thing: Arc<Thing>) {
-        self.ordered.write().insert(thing.id().clone(), thing.clone());
-        self.by_id.insert(thing.id().clone(), thing);
+        self.ordered.write().insert(ById(thing.clone()));
+        self.by_id.insert(ById(thing));
     }
 
     pub(crate) fn remove(&self, thing: &Thing) {

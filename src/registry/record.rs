@@ -10,12 +10,35 @@ pub struct StateRecord<'a> {
     pub thing: &'a ThingId,
     /// The property.
     pub property: &'a Property,
+    /// Where in its silo the state came from.
+    pub address: &'a str,
     /// Its state.
     pub state: &'a State,
     /// The sequence number under which the state was recorded.
     pub revision: Seq,
     /// What was asked of it last, if anything.
     pub desired: Option<&'a Desired>,
+}
+
+/// Where states come from.
+struct Source<'a> {
+    adapter: &'a str,
+    address: &'a str,
+}
+
+impl StateRecord<'_> {
+    fn source(&self) -> Source<'_> {
+        Source { adapter: &self.property.adapter, address: self.address }
+    }
+}
+
+impl Serialize for Source<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut source = serializer.serialize_struct("Source", 2)?;
+        source.serialize_field("adapter", self.adapter)?;
+        source.serialize_field("address", self.address)?;
+        source.end()
+    }
 }
 
 impl Serialize for StateRecord<'_> {
@@ -28,7 +51,7 @@ impl Serialize for StateRecord<'_> {
         record.serialize_field("time", &self.state.time)?;
         record.serialize_field("received", &self.state.received)?;
         record.serialize_field("quality", &self.state.quality)?;
-        record.serialize_field("source", &self.property.source)?;
+        record.serialize_field("source", &self.source())?;
         record.serialize_field("revision", &self.revision)?;
         match self.desired {
             Some(desired) => record.serialize_field("desired", desired)?,

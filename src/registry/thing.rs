@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{MappedRwLockWriteGuard, RwLock, RwLockWriteGuard};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use thingway_sdk::model::Kinds;
-use thingway_sdk::{ThingId, Timestamp};
+use thingway_sdk::{Address, ThingId, Timestamp};
 
 use super::{Desired, DesiredStatus};
 use crate::log::{Lane, Property, Seq, State};
@@ -14,7 +14,7 @@ use crate::mapping::RuleConfig;
 /// One thing: its lane in the log and, behind a lock that is never held across an await, its
 /// properties and what is said of it.
 pub struct Thing {
-    lane: Arc<Lane>,
+    lane: Lane,
     deleted: AtomicBool,
     body: RwLock<Body>,
 }
@@ -22,12 +22,36 @@ pub struct Thing {
 #[derive(Clone)]
 struct Body {
     slots: Vec<Slot>,
-    events: Vec<EventSource>,
     rule: Option<Arc<RuleConfig>>,
-    description: Option<Description>,
+    /// What most things don't have.
+    extra: Option<Box<Extra>>,
     created: Timestamp,
     modified: Timestamp,
     revision: Seq,
+}
+
+#[derive(Clone, Default)]
+struct Extra {
+    events: Vec<EventSource>,
+    description: Option<Description>,
+}
+
+impl Body {
+    fn slot(&self, name: &str) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.property.name == name)
+    }
+
+    fn events(&self) -> &[EventSource] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.events)
+    }
+
+    fn description(&self) -> Option<&Description> {
+        self.extra.as_ref()?.description.as_ref()
+    }
+
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
 }
 
 /// What was registered for a thing over the directory.
@@ -54,14 +78,17 @@ impl Description {
 pub struct Slot {
     /// What stays the same.
     pub property: Arc<Property>,
+    /// Where in its silo its states come from.
+    pub address: Address,
     /// The types it was seen with.
     pub kinds: Kinds,
     /// Its newest state.
     pub state: State,
     /// The sequence number of that state: its entity tag.
     pub revision: Seq,
-    /// The newest time that the device itself ever told: what is older is not news.
-    pub newest_device_time: Option<Timestamp>,
+    /// The newest time that the device itself ever told: what is older is not news. The epoch
+    /// when it told none.
+    pub newest_device_time: Timestamp,
     /// What was asked of it last.
     pub desired: Option<Box<Desired>>,
 }
@@ -97,9 +124,8 @@ impl Thing {
     pub(crate) fn new(id: ThingId, rule: Option<Arc<RuleConfig>>, now: Timestamp) -> Arc<Self> {
         let body = Body {
             slots: Vec::new(),
-            events: Vec::new(),
             rule,
-            description: None,
+            extra: None,
             created: now,
             modified: now,
             revision: Seq::default(),
@@ -116,7 +142,7 @@ impl Thing {
 
     /// Its part of the log.
     #[must_use]
-    pub fn lane(&self) -> &Arc<Lane> {
+    pub fn lane(&self) -> &Lane {
         &self.lane
     }
 
@@ -130,12 +156,13 @@ impl Thing {
     #[must_use]
     pub fn view(&self) -> ThingView {
         let body = self.body.read().clone();
+        let extra = body.extra.map(|extra| *extra).unwrap_or_default();
         ThingView {
             id: self.id().clone(),
             slots: body.slots,
-            events: body.events,
+            events: extra.events,
             rule: body.rule,
-            description: body.description.map(|description| description.members),
+            description: extra.description.map(|description| description.members),
             created: body.created,
             modified: body.modified,
         }
@@ -155,7 +182,7 @@ impl Thing {
 
     /// Looks at one property without copying it; `look` must be short.
     pub fn with_slot<R>(&self, name: &str, look: impl FnOnce(&Slot) -> R) -> Option<R> {
-        self.body.read().slots.iter().find(|slot| slot.property.name == name).map(look)
+        self.body.read().slot(name).map(look)
     }
 
     /// One property without its state, by name.
@@ -168,6 +195,13 @@ impl Thing {
     #[must_use]
     pub fn slot_at(&self, index: usize) -> Option<Slot> {
         self.body.read().slots.get(index).cloned()
+    }
+
+    /// What stays the same of the property in a place, and where its states come from.
+    pub(crate) fn property_at(&self, index: usize) -> Option<(Arc<Property>, Address)> {
+        let body = self.body.read();
+        let slot = body.slots.get(index)?;
+        Some((slot.property.clone(), slot.address.clone()))
     }
 
     /// Looks at every property without copying them; `look` must be short.
@@ -185,25 +219,25 @@ impl Thing {
     #[must_use]
     pub fn is_reported(&self) -> bool {
         let body = self.body.read();
-        !body.slots.is_empty() || !body.events.is_empty()
+        !body.slots.is_empty() || !body.events().is_empty()
     }
 
     /// One event that it emits, by name.
     #[must_use]
     pub fn event(&self, name: &str) -> Option<EventSource> {
-        self.body.read().events.iter().find(|event| event.name == name).cloned()
+        self.body.read().events().iter().find(|event| event.name == name).cloned()
     }
 
     /// What was registered for it over the directory.
     #[must_use]
     pub fn description(&self) -> Option<Arc<Map<String, Json>>> {
-        self.body.read().description.as_ref().map(|description| description.members.clone())
+        self.body.read().description().map(|description| description.members.clone())
     }
 
     /// About how much memory the description takes.
     #[must_use]
     pub fn description_bytes(&self) -> usize {
-        self.body.read().description.as_ref().map_or(0, |description| description.bytes)
+        self.body.read().description().map_or(0, |description| description.bytes)
     }
 
     /// About how much memory its values and its description take on the heap.
@@ -211,7 +245,7 @@ impl Thing {
     pub fn heap_bytes(&self) -> usize {
         let body = self.body.read();
         let values: usize = body.slots.iter().map(|slot| slot.state.value.heap_bytes()).sum();
-        values + body.description.as_ref().map_or(0, |description| description.bytes)
+        values + body.description().map_or(0, |description| description.bytes)
     }
 
     /// Notes what is asked of a property; its reported state stays as it is.
@@ -231,52 +265,31 @@ impl Thing {
     }
 }
 
-/// The fold: only the recorder calls these, under its own lock, right after the log has taken the
-/// change.
+/// The fold: only the recorder calls these, under its own lock.
 impl Thing {
-    pub(crate) fn fold(
-        &self,
-        index: usize,
-        state: State,
-        device_time: Option<Timestamp>,
-        revision: Seq,
-    ) {
-        if let Some(slot) = self.body.write().slots.get_mut(index) {
-            slot.state = state;
-            slot.revision = revision;
-            slot.newest_device_time = slot.newest_device_time.max(device_time);
-        }
-    }
-
-    pub(crate) fn add_slot(&self, slot: Slot) {
-        self.body.write().slots.push(slot);
-    }
-
-    /// True when the types became wider.
-    pub(crate) fn widen(&self, index: usize, kinds: Kinds) -> bool {
-        let mut body = self.body.write();
-        let Some(slot) = body.slots.get_mut(index) else { return false };
-        let widened = slot.kinds.widened(kinds);
-        std::mem::replace(&mut slot.kinds, widened) != widened
+    /// Its properties, held for as long as one message is folded.
+    pub(crate) fn slots_mut(&self) -> MappedRwLockWriteGuard<'_, Vec<Slot>> {
+        RwLockWriteGuard::map(self.body.write(), |body| &mut body.slots)
     }
 
     /// True when the event, or a type of its data, is new.
     pub(crate) fn add_event(&self, name: &SmolStr, kinds: Kinds) -> bool {
         let mut body = self.body.write();
-        match body.events.iter_mut().find(|event| event.name == *name) {
+        let events = &mut body.extra().events;
+        match events.iter_mut().find(|event| event.name == *name) {
             Some(event) => {
                 let widened = event.kinds.widened(kinds);
                 std::mem::replace(&mut event.kinds, widened) != widened
             }
             None => {
-                body.events.push(EventSource { name: name.clone(), kinds });
+                events.push(EventSource { name: name.clone(), kinds });
                 true
             }
         }
     }
 
     pub(crate) fn describe(&self, description: Description) {
-        self.body.write().description = Some(description);
+        self.body.write().extra().description = Some(description);
     }
 
     /// A thing that was registered before its device spoke has no rule yet.

@@ -179,6 +179,7 @@ fn records(page: &[Found]) -> Vec<u8> {
         .map(|(thing, slot)| StateRecord {
             thing: thing.id(),
             property: &slot.property,
+            address: slot.address.as_str(),
             state: &slot.state,
             revision: slot.revision,
             desired: slot.desired.as_deref(),

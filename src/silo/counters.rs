@@ -49,7 +49,35 @@ pub(super) enum Counter {
     KeptAsOctets,
 }
 
+impl Counter {
+    const ALL: [Self; 7] = [
+        Self::Received,
+        Self::Applied,
+        Self::Duplicate,
+        Self::Unmapped,
+        Self::Failed,
+        Self::KeptAsText,
+        Self::KeptAsOctets,
+    ];
+}
+
+/// What became of the messages of one batch.
+#[derive(Default)]
+pub(super) struct Tally([u64; Counter::ALL.len()]);
+
+impl Tally {
+    pub(super) fn add(&mut self, counter: Counter) {
+        self.0[counter as usize] += 1;
+    }
+}
+
 impl Counters {
+    pub(super) fn add_all(&self, tally: &Tally) {
+        for counter in Counter::ALL {
+            self.add(counter, tally.0[counter as usize]);
+        }
+    }
+
     pub(super) fn add(&self, counter: Counter, by: u64) {
         let counter = match counter {
             Counter::Received => &self.received,

@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use smol_str::SmolStr;
 use thingway_sdk::codec::Encoding;
-use thingway_sdk::{Address, Timestamp};
+use thingway_sdk::{Address, Report, Timestamp};
 
 use crate::mapping::{Applied, Outcome};
 
@@ -19,15 +19,20 @@ pub struct History {
 const PREVIEW: usize = 256;
 
 /// One remembered message, in the form that costs least to make: most are never looked at.
-pub(super) struct Entry {
-    pub(super) address: Address,
-    pub(super) received: Timestamp,
-    pub(super) size: usize,
-    pub(super) preview: Box<[u8]>,
-    pub(super) retained: bool,
+struct Entry {
+    address: Address,
+    received: Timestamp,
+    size: usize,
+    preview: Vec<u8>,
+    retained: bool,
+    ended: Ended,
+}
+
+/// What became of one message.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
     pub(super) encoding: Option<Encoding>,
     pub(super) note: Option<String>,
-    pub(super) outcome: Outcome,
 }
 
 /// One remembered message as it is shown.
@@ -68,16 +73,15 @@ impl History {
         Self { entries: Mutex::default(), most }
     }
 
-    pub(super) fn remember(&self, batch: impl Iterator<Item = Entry>) {
-        if self.most == 0 {
-            return;
-        }
+    /// Remembers a batch, or what of it would not be forgotten at once.
+    pub(super) fn remember(&self, batch: &[Report], ended: Vec<Ended>) {
+        let forgotten = batch.len().saturating_sub(self.most);
         let mut entries = self.entries.lock();
-        for entry in batch {
-            if entries.len() >= self.most {
-                entries.pop_front();
-            }
-            entries.push_back(entry);
+        for (report, ended) in batch.iter().zip(ended).skip(forgotten) {
+            // A full history makes room for the new in what it kept of the oldest.
+            let oldest = if entries.len() < self.most { None } else { entries.pop_front() };
+            let preview = oldest.map(|oldest| oldest.preview).unwrap_or_default();
+            entries.push_back(Entry::new(report, ended, preview));
         }
     }
 
@@ -91,13 +95,22 @@ impl History {
 }
 
 impl Entry {
-    /// The part of a payload that is remembered.
-    pub(super) fn preview(payload: &[u8]) -> Box<[u8]> {
-        payload[..payload.len().min(PREVIEW)].into()
+    fn new(report: &Report, ended: Ended, mut preview: Vec<u8>) -> Self {
+        preview.clear();
+        let (received, size, retained) = match report {
+            Report::Observed(observation) => {
+                let payload = &observation.payload.bytes;
+                preview.extend_from_slice(&payload[..payload.len().min(PREVIEW)]);
+                (observation.received, payload.len(), observation.retained)
+            }
+            Report::Rejected(rejection) => (rejection.received, rejection.size, false),
+        };
+        let address = report.address().clone();
+        Self { address, received, size, preview, retained, ended }
     }
 
     fn show(&self, adapter: &str) -> MessageRecord {
-        let (outcome, reason, applied) = match &self.outcome {
+        let (outcome, reason, applied) = match &self.ended.outcome {
             Outcome::Applied(applied) => ("mapped", None, Some(applied)),
             Outcome::Duplicate(applied, reason) => ("duplicate", Some(*reason), Some(applied)),
             Outcome::Unmapped(reason) => ("unmapped", Some(reason.as_str()), None),
@@ -111,16 +124,16 @@ impl Entry {
             retained: self.retained,
             outcome,
             reason: reason.map(str::to_owned),
-            note: self.note.clone().or_else(|| applied?.note.clone()),
+            note: self.ended.note.clone().or_else(|| applied?.note.clone()),
             thing: applied.map(|applied| applied.thing.id().to_string()),
             properties: applied.map(properties).unwrap_or_default(),
-            encoding: self.encoding.map(Encoding::as_str),
+            encoding: self.ended.encoding.map(Encoding::as_str),
             payload: String::from_utf8_lossy(&self.preview).into_owned(),
         }
     }
 }
 
 fn properties(applied: &Applied) -> Vec<SmolStr> {
-    let slots = applied.slots.iter().filter_map(|slot| applied.thing.slot_at(*slot));
-    slots.map(|slot| slot.property.name.clone()).collect()
+    let slots = applied.slots.iter().filter_map(|slot| applied.thing.property_at(*slot as usize));
+    slots.map(|(property, _)| property.name.clone()).collect()
 }

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use thingway_sdk::codec::Encoding;
-use thingway_sdk::{BoxFuture, Intake, Observation, Rejection, Report};
+use thingway_sdk::{BoxFuture, Intake, Observation, Report};
 use tracing::{info, warn};
 
 use super::Silo;
-use super::counters::Counter;
-use super::history::Entry;
-use crate::mapping::{Message, Outcome};
+use super::counters::{Counter, Tally};
+use super::history::Ended;
+use crate::mapping::{Contents, Message, Outcome};
+use crate::recorder::Writing;
 
 /// Where an adapter's reports come in.
 pub struct SiloIntake(pub Arc<Silo>);
@@ -30,89 +31,65 @@ impl Silo {
     /// Applies a batch in one turn of the recorder, then counts and remembers it.
     fn take_in(&self, batch: &mut Vec<Report>) {
         self.counters.add(Counter::Received, batch.len() as u64);
-        let read: Vec<Read> = batch.drain(..).map(|report| self.read(report)).collect();
+        let mut contents = Contents::default();
+        let read: Vec<Read<'_>> =
+            batch.iter().map(|report| self.read(report, &mut contents)).collect();
         let mut writing = self.recorder.write();
-        let entries: Vec<Entry> = read
-            .into_iter()
-            .map(|read| match read {
-                Read::Message(observation, message) => {
-                    let (encoding, note) = (message.encoding, message.note.clone());
-                    let outcome = self.mapper.apply(&observation, message, &mut writing);
-                    entry(&observation, Some(encoding), note, outcome)
-                }
-                Read::Ended(entry) => entry,
-            })
-            .collect();
+        let ended: Vec<Ended> =
+            read.into_iter().map(|read| self.apply(read, &mut contents, &mut writing)).collect();
         drop(writing);
-        entries.iter().for_each(|entry| self.count(entry));
-        self.history.remember(entries.into_iter());
+        self.count(batch, &ended);
+        self.history.remember(batch, ended);
+        batch.clear();
     }
 
-    fn read(&self, report: Report) -> Read {
+    fn read<'a>(&self, report: &'a Report, contents: &mut Contents) -> Read<'a> {
         match report {
-            Report::Observed(observation) => match self.mapper.read(&observation) {
+            Report::Observed(observation) => match self.mapper.read(observation, contents) {
                 Ok(message) => Read::Message(observation, message),
-                Err(outcome) => Read::Ended(entry(&observation, None, None, outcome)),
+                Err(outcome) => Read::Ended(outcome),
             },
-            Report::Rejected(rejection) => Read::Ended(rejected(rejection)),
+            Report::Rejected(rejection) => Read::Ended(Outcome::Failed(rejection.reason.clone())),
         }
     }
 
-    fn count(&self, entry: &Entry) {
-        let counter = match &entry.outcome {
-            Outcome::Applied(_) => Counter::Applied,
-            Outcome::Duplicate(..) => Counter::Duplicate,
-            Outcome::Unmapped(_) => Counter::Unmapped,
-            Outcome::Failed(_) => Counter::Failed,
-        };
-        self.counters.add(counter, 1);
-        match (entry.encoding, &entry.note) {
-            (Some(Encoding::Text), Some(_)) => self.counters.add(Counter::KeptAsText, 1),
-            (Some(Encoding::Octets), _) => self.counters.add(Counter::KeptAsOctets, 1),
-            _ => {}
+    fn apply(&self, read: Read<'_>, contents: &mut Contents, writing: &mut Writing<'_>) -> Ended {
+        match read {
+            Read::Message(observation, message) => {
+                let outcome = self.mapper.apply(observation, &message, contents, writing);
+                Ended { outcome, encoding: Some(message.encoding), note: message.note }
+            }
+            Read::Ended(outcome) => Ended { outcome, encoding: None, note: None },
         }
-        if let Outcome::Failed(reason) = &entry.outcome
-            && self.failures.may_log()
-        {
-            warn!(adapter = %self.name, address = %entry.address, %reason, "Message refused");
+    }
+
+    fn count(&self, batch: &[Report], ended: &[Ended]) {
+        let mut tally = Tally::default();
+        for (report, ended) in batch.iter().zip(ended) {
+            tally.add(match &ended.outcome {
+                Outcome::Applied(_) => Counter::Applied,
+                Outcome::Duplicate(..) => Counter::Duplicate,
+                Outcome::Unmapped(_) => Counter::Unmapped,
+                Outcome::Failed(_) => Counter::Failed,
+            });
+            match (ended.encoding, &ended.note) {
+                (Some(Encoding::Text), Some(_)) => tally.add(Counter::KeptAsText),
+                (Some(Encoding::Octets), _) => tally.add(Counter::KeptAsOctets),
+                _ => {}
+            }
+            if let Outcome::Failed(reason) = &ended.outcome
+                && self.failures.may_log()
+            {
+                let address = report.address();
+                warn!(adapter = %self.name, %address, %reason, "Message refused");
+            }
         }
+        self.counters.add_all(&tally);
     }
 }
 
 /// A report on its way: taken apart, or already at its end.
-enum Read {
-    Message(Observation, Message),
-    Ended(Entry),
-}
-
-fn entry(
-    observation: &Observation,
-    encoding: Option<Encoding>,
-    note: Option<String>,
-    outcome: Outcome,
-) -> Entry {
-    let payload = &observation.payload.bytes;
-    Entry {
-        address: observation.address.clone(),
-        received: observation.received,
-        size: payload.len(),
-        preview: Entry::preview(payload),
-        retained: observation.retained,
-        encoding,
-        note,
-        outcome,
-    }
-}
-
-fn rejected(rejection: Rejection) -> Entry {
-    Entry {
-        address: rejection.address,
-        received: rejection.received,
-        size: rejection.size,
-        preview: Box::default(),
-        retained: false,
-        encoding: None,
-        note: None,
-        outcome: Outcome::Failed(rejection.reason),
-    }
+enum Read<'a> {
+    Message(&'a Observation, Message),
+    Ended(Outcome),
 }

@@ -72,6 +72,6 @@ impl Silo {
 
     /// Marks what came from here as stale; returns how many states that were.
     pub fn mark_stale(&self) -> usize {
-        self.recorder.write().mark_stale(&self.name, Timestamp::now())
+        self.recorder.mark_stale(&self.name, Timestamp::now())
     }
 }

@@ -107,6 +107,17 @@ pub enum Report {
     Rejected(Rejection),
 }
 
+impl Report {
+    /// Where it came from.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::Observed(observation) => &observation.address,
+            Self::Rejected(rejection) => &rejection.address,
+        }
+    }
+}
+
 /// Where an adapter puts its reports. Cheap to clone.
 #[derive(Clone)]
 pub struct Reports(Arc<dyn Intake>);

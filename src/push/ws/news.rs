@@ -65,7 +65,7 @@ impl News {
             What::Directory(..) => return None,
         };
         let subscription = subscriptions.for_name(name)?;
-        let same = Arc::ptr_eq(followed.thing.lane(), &change.lane);
+        let same = followed.is(&change.about);
         (same && self.concerns(subscription, change.seq)).then(|| {
             let body = Body { seq: Some(change.seq), ..body };
             notification(change.thing(), subscription, Some(name), body)

@@ -12,6 +12,9 @@ pub struct Timestamp(i64);
 const LATEST: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z: earlier than anything that happened.
+    pub const EPOCH: Self = Self(0);
+
     /// The moment of the call.
     #[must_use]
     pub fn now() -> Self {

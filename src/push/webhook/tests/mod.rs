@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DeliveryConfig, WebhookPatch, WebhookView, Webhooks};
 use crate::limits::Limits;
-use crate::log::{EventLog, LogConfig, MemoryLog, Property, Source};
+use crate::log::{EventLog, LogConfig, MemoryLog, Property};
 use crate::recorder::{Reading, Recorder};
 use crate::registry::Registry;
 
@@ -69,11 +69,12 @@ impl World {
         let reading = reading(&value.to_string());
         match thing.slot(property) {
             Some(slot) => {
-                writing.observe(&thing, slot.property.slot, reading).unwrap();
+                writing.fold(&thing).observe(slot.property.slot, reading).unwrap();
             }
             None => {
-                let property = described(property, thing.property_count());
-                writing.add_property(&thing, property, reading).unwrap();
+                let address = Address::from(property);
+                let property = Arc::new(described(property, thing.property_count()));
+                writing.fold(&thing).add(property, address, reading).unwrap();
             }
         }
         drop(writing);
@@ -105,8 +106,7 @@ fn reading(value: &str) -> Reading {
 }
 
 fn described(name: &str, slot: usize) -> Property {
-    let source = Source { adapter: "test".into(), address: Address::from(name) };
-    Property { name: name.into(), slot, source, rule: None, write: None }
+    Property { name: name.into(), slot, adapter: "test".into(), rule: None, write: None }
 }
 
 async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::{Reply, Session};
 use crate::command::Commands;
 use crate::limits::Limits;
-use crate::log::{EventLog, LogConfig, MemoryLog, Property, Source, WriteTarget};
+use crate::log::{EventLog, LogConfig, MemoryLog, Property, WriteTarget};
 use crate::mapping::{Mapper, Names, PropertyRule};
 use crate::recorder::{Reading, Recorder};
 use crate::registry::{Registry, Thing};
@@ -69,11 +69,12 @@ impl World {
         let thing = writing.thing(&ThingId::from_name(thing), None, Timestamp::now()).unwrap();
         match thing.slot(property) {
             Some(slot) => {
-                writing.observe(&thing, slot.property.slot, reading(value)).unwrap();
+                writing.fold(&thing).observe(slot.property.slot, reading(value)).unwrap();
             }
             None => {
                 let property = described(property, thing.property_count(), rule);
-                writing.add_property(&thing, property, reading(value)).unwrap();
+                let property = Arc::new(property);
+                writing.fold(&thing).add(property, "a/b".into(), reading(value)).unwrap();
             }
         }
         drop(writing);
@@ -148,7 +149,7 @@ fn described(name: &str, slot: usize, rule: &Json) -> Property {
     Property {
         name: name.into(),
         slot,
-        source: Source { adapter: "field".into(), address: "a/b".into() },
+        adapter: "field".into(),
         rule: Some(Arc::new(rule)),
         write: write.map(|rule| WriteTarget { address: "a/b/set".into(), rule }),
     }

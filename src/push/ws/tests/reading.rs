@@ -33,7 +33,7 @@ async fn several_and_all_properties_are_read() {
 #[tokio::test]
 async fn a_stale_value_says_so() {
     let mut world = lamp();
-    world.recorder.write().mark_stale("field", thingway_sdk::Timestamp::now());
+    world.recorder.mark_stale("field", thingway_sdk::Timestamp::now());
     let answer = world.ask("lamp", "readproperty", json!({"name": "on"})).await;
     assert_eq!(answer["quality"], "stale");
 }
