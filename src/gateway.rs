@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::adapters::BuildError;
 use crate::command::Commands;
@@ -77,7 +76,7 @@ struct Tasks {
     /// Ends streams and the HTTP server.
     closing: CancellationToken,
     adapters: Vec<(Arc<str>, JoinHandle<()>)>,
-    http: JoinHandle<std::io::Result<()>>,
+    http: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -178,7 +177,7 @@ impl Tasks {
             .iter()
             .map(|silo| (silo.name.clone(), supervise(silo.clone(), intake.clone())));
         let adapters = supervised.collect();
-        let http = tokio::spawn(serve(listener, app.clone(), closing.clone()));
+        let http = tokio::spawn(rest::serve(listener, app.clone(), closing.clone()));
         Self { intake, closing, adapters, http }
     }
 }
@@ -214,18 +213,4 @@ async fn silos(
         ));
     }
     Ok((silos, brokers))
-}
-
-async fn serve(
-    listener: TcpListener,
-    app: Arc<App>,
-    closing: CancellationToken,
-) -> std::io::Result<()> {
-    // Small answers must not wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            warn!(%error, "Small answers may be delayed on a connection");
-        }
-    });
-    axum::serve(listener, rest::router(app)).with_graceful_shutdown(closing.cancelled_owned()).await
 }

@@ -36,15 +36,15 @@ pub struct Registry {
 #[derive(Clone)]
 struct ById(Arc<Thing>);
 
-impl Borrow<ThingId> for ById {
-    fn borrow(&self) -> &ThingId {
-        self.0.id()
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        self.0.id().as_str()
     }
 }
 
 impl Hash for ById {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id().hash(state);
+        self.0.id().as_str().hash(state);
     }
 }
 
@@ -83,6 +83,12 @@ impl Registry {
     /// The thing with this id.
     #[must_use]
     pub fn get(&self, id: &ThingId) -> Option<Arc<Thing>> {
+        self.find(id.as_str())
+    }
+
+    /// The thing with this id, as text.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Arc<Thing>> {
         self.by_id.get(id).map(|thing| thing.0.clone())
     }
 
@@ -135,8 +141,8 @@ impl Registry {
     }
 
     pub(crate) fn remove(&self, thing: &Thing) {
-        self.ordered.write().remove(thing.id());
-        self.by_id.remove(thing.id());
+        self.ordered.write().remove(thing.id().as_str());
+        self.by_id.remove(thing.id().as_str());
         self.properties.fetch_sub(thing.property_count(), Ordering::Relaxed);
     }
 

@@ -24,6 +24,9 @@ pub struct HttpConfig {
     pub write_wait_seconds: u64,
     /// How long a command may go on in all before it ends as `timeout`, in seconds.
     pub command_deadline_seconds: u64,
+    /// How long the head of a request may take to arrive once it has begun, in seconds; then the
+    /// connection is closed. Idle connections stay open.
+    pub request_head_seconds: u64,
     /// Pause between two signs of life on a quiet event stream, in seconds.
     pub heartbeat_seconds: u64,
 }
@@ -38,6 +41,7 @@ impl Default for HttpConfig {
             max_body_bytes: 1024 * 1024,
             write_wait_seconds: 5,
             command_deadline_seconds: 30,
+            request_head_seconds: 30,
             heartbeat_seconds: 15,
         }
     }

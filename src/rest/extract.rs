@@ -51,11 +51,17 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
 /// The body of a request as its bytes.
 pub(crate) struct Body(pub(crate) Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Body {
+impl FromRequest<Arc<App>> for Body {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Bytes::from_request(request, state).await {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let read = tokio::select! {
+            biased;
+            read = Bytes::from_request(request, app) => read,
+            // The rest may never come.
+            () = app.streams.closing().cancelled() => return Err(Problem::busy("the gateway is ending; send the request again", 10)),
+        };
+        match read {
             Ok(bytes) => Ok(Self(bytes)),
             Err(rejection) => Err(Problem::new(rejection.status(), why_unread(rejection.status()))),
         }

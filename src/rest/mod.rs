@@ -8,7 +8,9 @@ mod config;
 mod directory;
 mod events;
 mod extract;
+mod head_timer;
 mod introduction;
+mod lane;
 mod mapping;
 mod metrics;
 mod negotiate;
@@ -17,8 +19,10 @@ mod operations;
 mod paging;
 mod problem;
 mod properties;
+mod reading;
 mod schemas;
 mod senml;
+mod server;
 mod states;
 mod streams;
 mod td_rules;
@@ -47,9 +51,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use app::App;
 pub use config::HttpConfig;
+pub(crate) use lane::Rewound;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use problem::{Problem, ValidationError};
+pub use server::serve;
 
 /// All routes.
 fn routes() -> OpenApiRouter<Arc<App>> {
@@ -68,8 +74,14 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(openapi::routes())
 }
 
-/// The gateway's HTTP service.
-pub fn router(app: Arc<App>) -> Router {
+/// Smaller answers are not worth compressing; in bytes.
+const COMPRESSED_FROM: usize = 256;
+
+/// No answer is to be taken for another type than it says.
+const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+
+/// All that the lane does not answer.
+fn router(app: Arc<App>) -> Router {
     let (router, _) = routes().split_for_parts();
     router
         .fallback(no_such_resource)
@@ -97,7 +109,7 @@ async fn method_not_allowed(method: Method) -> Problem {
 
 /// Streams are left alone: a compressor would hold events back until its buffer is full.
 fn compressible() -> impl Predicate {
-    SizeAbove::new(256)
+    SizeAbove::new(COMPRESSED_FROM as u64)
         .and(NotForContentType::new("text/event-stream"))
         .and(NotForContentType::new("application/octet-stream"))
 }
@@ -172,8 +184,7 @@ async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         parts.headers.extend(problem.headers);
         response = Response::from_parts(parts, body);
     }
-    let nosniff = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response.headers_mut().insert(NOSNIFF.0, HeaderValue::from_static(NOSNIFF.1));
     app.metrics.count_answer(status.as_u16());
     response
 }

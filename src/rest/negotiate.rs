@@ -5,57 +5,75 @@ use std::time::Duration;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use smol_str::{SmolStr, SmolStrBuilder};
 
 use super::Problem;
 use crate::log::Seq;
 
-/// Picks the media type that the request wants most (RFC 9110, section 12.5.1); among equals the
-/// first that is offered. Without `Accept` that is the first of all.
+/// Picks the media type that the request wants most; among equals the first that is offered.
 pub(crate) fn accepted(
     headers: &HeaderMap,
     offered: &[&'static str],
 ) -> Result<&'static str, Problem> {
-    let ranges: Vec<(String, f32)> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(range)
-        .collect();
-    if ranges.is_empty() {
-        return Ok(offered[0]);
-    }
-    let mut best: Option<(&'static str, f32)> = None;
-    for &media in offered {
-        let quality = quality_of(media, &ranges);
-        if quality > best.map_or(0.0, |(_, most)| most) {
-            best = Some((media, quality));
-        }
-    }
-    best.map(|(media, _)| media).ok_or_else(|| {
+    let given = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    pick(&given.collect::<Vec<_>>(), offered).ok_or_else(|| {
         let detail = format!("this resource is available as {}", offered.join(", "));
         Problem::new(StatusCode::NOT_ACCEPTABLE, detail)
     })
 }
 
-fn range(text: &str) -> Option<(String, f32)> {
+/// The same from the values of all `Accept` headers (RFC 9110, section 12.5.1); without any it is
+/// the first of all.
+pub(super) fn pick(accept: &[&str], offered: &[&'static str]) -> Option<&'static str> {
+    let ranges = accept.iter().flat_map(|value| value.split(',')).filter_map(range);
+    if ranges.clone().next().is_none() {
+        return offered.first().copied();
+    }
+    let mut best: Option<(&'static str, f32)> = None;
+    for &media in offered {
+        let quality = quality_of(media, ranges.clone());
+        if quality > best.map_or(0.0, |(_, most)| most) {
+            best = Some((media, quality));
+        }
+    }
+    best.map(|(media, _)| media)
+}
+
+fn range(text: &str) -> Option<(&str, f32)> {
     let mut parts = text.split(';').map(str::trim);
-    let media = parts.next().filter(|media| !media.is_empty())?.to_ascii_lowercase();
+    let media = parts.next().filter(|media| !media.is_empty())?;
     let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
     Some((media, weight.and_then(|q| q.parse().ok()).unwrap_or(1.0)))
 }
 
 /// The weight of the most specific range that fits.
-fn quality_of(media: &str, ranges: &[(String, f32)]) -> f32 {
+fn quality_of<'a>(media: &str, ranges: impl Iterator<Item = (&'a str, f32)> + Clone) -> f32 {
     let kind = media.split('/').next().unwrap_or_default();
-    let weight = |wanted: &str| ranges.iter().find(|(range, _)| range == wanted).map(|(_, q)| *q);
-    weight(media).or_else(|| weight(&format!("{kind}/*"))).or_else(|| weight("*/*")).unwrap_or(0.0)
+    let weight = |fits: &dyn Fn(&str) -> bool| {
+        ranges.clone().find(|(range, _)| fits(range)).map(|(_, weight)| weight)
+    };
+    let whole_kind = |range: &str| {
+        range.strip_suffix("/*").is_some_and(|wanted| wanted.eq_ignore_ascii_case(kind))
+    };
+    weight(&|range| range.eq_ignore_ascii_case(media))
+        .or_else(|| weight(&whole_kind))
+        .or_else(|| weight(&|range| range == "*/*"))
+        .unwrap_or(0.0)
 }
 
 /// A revision as a strong entity tag (RFC 9110, section 8.8.3).
+pub(super) fn tag(revision: Seq) -> SmolStr {
+    let mut tag = SmolStrBuilder::new();
+    tag.push('"');
+    tag.push_str(itoa::Buffer::new().format(revision.0));
+    tag.push('"');
+    tag.finish()
+}
+
+/// The same as a header's value.
 pub(crate) fn etag(revision: Seq) -> HeaderValue {
     // Digits between quotes are always a valid header value.
-    HeaderValue::try_from(format!("\"{revision}\""))
+    HeaderValue::try_from(tag(revision).as_str())
         .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
@@ -66,11 +84,11 @@ pub(crate) fn not_modified(revision: Seq) -> Response {
 
 /// What answers with several representations say: a cache between has to ask each time, and to
 /// keep the representations apart.
+pub(super) const VARYING: [(HeaderName, &str); 2] = [(CACHE_CONTROL, "no-cache"), (VARY, "accept")];
+
+/// The same as headers.
 pub(crate) fn vary() -> [(HeaderName, HeaderValue); 2] {
-    [
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (VARY, HeaderValue::from_static("accept")),
-    ]
+    VARYING.map(|(name, value)| (name, HeaderValue::from_static(value)))
 }
 
 /// Refuses a request that was made for a revision of something that does not exist.
@@ -105,16 +123,19 @@ pub(crate) fn require_match(headers: &HeaderMap, revision: Seq) -> Result<(), Pr
     }
 }
 
-/// Whether a list of entity tags has this one; none when the header is not there.
+/// Whether a header's entity tags have this one; none when the header is not there.
 fn lists(headers: &HeaderMap, name: &HeaderName, revision: Seq) -> Option<bool> {
-    let tag = format!("\"{revision}\"");
     let mut given = headers.get_all(name).iter().peekable();
     given.peek()?;
-    let mut tags = given.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-    Some(tags.any(|one| {
-        let one = one.trim();
-        one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag
-    }))
+    Some(given.filter_map(|value| value.to_str().ok()).any(|list| names(list, revision)))
+}
+
+/// Whether a list of entity tags names this revision.
+pub(super) fn names(list: &str, revision: Seq) -> bool {
+    let tag = tag(revision);
+    list.split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// What a request prefers (RFC 7240).

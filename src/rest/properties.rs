@@ -4,28 +4,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, ETAG, LAST_MODIFIED};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jiff::fmt::rfc2822::DateTimePrinter;
-use thingway_sdk::{Timestamp, Value};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::{Params, Segments};
-use super::negotiate::{Preferences, accepted, etag, has_already, not_modified, preferences, vary};
+use super::negotiate::{Preferences, accepted, has_already, preferences};
+use super::reading::Reading;
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, StreamParams, last_event_id};
 use super::{App, Problem, writes};
-use crate::log::Seq;
 use crate::push::feed::Scope;
 use crate::push::sse::View;
 use crate::registry::{Slot, Thing};
 
 pub(crate) const JSON: &str = "application/json";
 const OCTETS: &str = "application/octet-stream";
+
+/// How one property can be had.
+pub(super) const FORMS_OF_ONE: [&str; 4] = [JSON, SENML_JSON, OCTETS, EVENT_STREAM];
+/// How all of a thing's can be had together.
+pub(super) const FORMS_OF_ALL: [&str; 3] = [JSON, SENML_JSON, EVENT_STREAM];
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -58,40 +61,25 @@ async fn read_all_properties(
     Params(params): Params<StreamParams>,
 ) -> Result<Response, Problem> {
     let thing = app.thing(&id)?;
-    let media = accepted(&headers, &[JSON, SENML_JSON, EVENT_STREAM])?;
+    let media = accepted(&headers, &FORMS_OF_ALL)?;
     if media == EVENT_STREAM {
         let view = View::Values { slot: None, named: params.named() };
         return follow(&app, &thing, view, &headers);
     }
-    let (revision, body) = match media {
+    let mut body = Vec::new();
+    let reading = match media {
         SENML_JSON => {
             let view = thing.view();
-            let newest = view.slots.iter().map(|slot| slot.revision).max().unwrap_or_default();
-            (newest, senml::pack(view.slots.iter().map(|slot| (&view.id, slot))))
+            body = senml::pack(view.slots.iter().map(|slot| (&view.id, slot)));
+            let newest = view.slots.iter().map(|slot| slot.revision).max();
+            Reading::of_several(newest.unwrap_or_default())
         }
-        _ => all_values(&thing),
+        _ => Reading::of_all(&thing, &mut body),
     };
-    if has_already(&headers, revision) {
-        return Ok(not_modified(revision));
+    if has_already(&headers, reading.revision) {
+        return Ok((StatusCode::NOT_MODIFIED, reading.headers()).into_response());
     }
-    Ok(([(CONTENT_TYPE, media)], [(ETAG, etag(revision))], vary(), body).into_response())
-}
-
-/// All values as one object, and the revision that they make together.
-fn all_values(thing: &Thing) -> (Seq, Vec<u8>) {
-    let mut body = vec![b'{'];
-    let mut newest = Seq::default();
-    thing.each_slot(|slot| {
-        if body.len() > 1 {
-            body.push(b',');
-        }
-        newest = newest.max(slot.revision);
-        Value::Text(slot.property.name.clone()).write_json(&mut body);
-        body.push(b':');
-        slot.state.value.write_json(&mut body);
-    });
-    body.push(b'}');
-    (newest, body)
+    Ok(([(CONTENT_TYPE, media)], reading.headers(), body).into_response())
 }
 
 /// Reads one property, waits for its next change, or follows it.
@@ -128,7 +116,7 @@ async fn read_property(
 ) -> Result<Response, Problem> {
     let thing = app.thing(&id)?;
     let mut slot = property(&thing, &name)?;
-    let media = accepted(&headers, &[JSON, SENML_JSON, OCTETS, EVENT_STREAM])?;
+    let media = accepted(&headers, &FORMS_OF_ONE)?;
     if media == EVENT_STREAM {
         let view = View::Values { slot: Some(slot.property.slot), named: params.named() };
         return follow(&app, &thing, view, &headers);
@@ -183,7 +171,7 @@ async fn change(app: &App, thing: &Thing, held: &Slot, wait: Duration) -> Option
 }
 
 fn unchanged(slot: &Slot, wanted: &Preferences) -> Response {
-    let mut response = (StatusCode::NOT_MODIFIED, state_headers(slot), vary()).into_response();
+    let mut response = (StatusCode::NOT_MODIFIED, Reading::of(slot).headers()).into_response();
     response.headers_mut().extend(wanted.applied_wait());
     response
 }
@@ -198,25 +186,7 @@ fn state(thing: &Thing, slot: &Slot, media: &'static str) -> Response {
             body
         }
     };
-    ([(CONTENT_TYPE, media)], state_headers(slot), vary(), body).into_response()
-}
-
-fn state_headers(slot: &Slot) -> [(HeaderName, HeaderValue); 3] {
-    let quality = HeaderValue::from_static(slot.state.quality.as_str());
-    [
-        (ETAG, etag(slot.revision)),
-        (LAST_MODIFIED, http_date(slot.state.time)),
-        (HeaderName::from_static("thingway-quality"), quality),
-    ]
-}
-
-/// A moment as HTTP writes it (RFC 9110, section 5.6.7): to the second, rounded down.
-fn http_date(time: Timestamp) -> HeaderValue {
-    // A device's clock may be ahead, but no origin may say so (RFC 9110, section 8.8.2.1).
-    let time = time.min(Timestamp::now());
-    let moment = jiff::Timestamp::from_second(time.as_seconds()).unwrap_or_default();
-    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).unwrap_or_default();
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    ([(CONTENT_TYPE, media)], Reading::of(slot).headers(), body).into_response()
 }
 
 fn follow(

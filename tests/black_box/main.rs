@@ -19,6 +19,7 @@ mod garbage_never_becomes_a_value_in_silence;
 mod limits_hold_against_a_flood;
 mod one_websocket_carries_many_things;
 mod other_makers_clients_understand;
+mod plain_reads_are_answered_as_the_router_would;
 mod problem_documents_everywhere;
 mod races_leave_nothing_behind;
 mod representations_and_conditional_requests;

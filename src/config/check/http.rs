@@ -9,6 +9,7 @@ pub(super) fn check(http: &HttpConfig, checks: &mut Checks<'_>) {
         &[
             ("max_body_bytes", http.max_body_bytes == 0),
             ("command_deadline_seconds", http.command_deadline_seconds == 0),
+            ("request_head_seconds", http.request_head_seconds == 0),
             ("heartbeat_seconds", http.heartbeat_seconds == 0),
         ],
     );

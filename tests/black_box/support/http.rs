@@ -151,6 +151,15 @@ impl Raw {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// What comes next; fails when the peer closes.
+    pub(crate) async fn read_some(&mut self) -> Vec<u8> {
+        let mut chunk = vec![0; 64 * 1024];
+        let read = timeout(PATIENCE, self.stream.read(&mut chunk)).await.expect("more comes");
+        chunk.truncate(read.unwrap());
+        assert!(!chunk.is_empty(), "the peer closed");
+        chunk
+    }
+
     /// All until the peer closes, or until nothing came for a while.
     pub(crate) async fn read_until_quiet(&mut self, quiet: Duration) -> Vec<u8> {
         let mut all = Vec::new();

@@ -35,6 +35,15 @@ impl ThingId {
     /// When it is empty, longer than 1,024 bytes, holds a character that no URI has, or has a
     /// colon but no scheme before it (RFC 3986, sections 2 and 3.1).
     pub fn resolve(written: &str) -> Result<Self, InvalidThingId> {
+        Self::complete(written, &mut String::new()).map(|id| Self(id.into()))
+    }
+
+    /// The same as text, for who looks a thing up and keeps no id: `room` takes what a bare name
+    /// is completed to, so that its memory serves many times.
+    ///
+    /// # Errors
+    /// As [`ThingId::resolve`].
+    pub fn complete<'a>(written: &'a str, room: &'a mut String) -> Result<&'a str, InvalidThingId> {
         let of_uris = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c);
         let scheme = written.split_once(':').map(|(scheme, _)| scheme);
         let has_scheme = scheme.is_none_or(|scheme| {
@@ -48,7 +57,13 @@ impl ThingId {
         {
             return Err(InvalidThingId(written.chars().take(80).collect()));
         }
-        Ok(if written.contains(':') { Self(written.into()) } else { Self::from_name(written) })
+        if scheme.is_some() {
+            return Ok(written);
+        }
+        room.clear();
+        room.push_str(Self::PREFIX);
+        room.push_str(written);
+        Ok(room)
     }
 
     /// The whole URI.

@@ -1,0 +1,104 @@
+//! What a read of states says in its headers and its body: made here alone, whoever writes it, the
+//! handlers into a response or the lane into its buffer.
+
+use axum::http::header::{ETAG, LAST_MODIFIED};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::fmt::rfc2822::DateTimePrinter;
+use thingway_sdk::{Quality, Timestamp, Value};
+
+use super::negotiate::{VARYING, tag};
+use crate::log::Seq;
+use crate::registry::{Slot, Thing};
+
+const QUALITY: HeaderName = HeaderName::from_static("thingway-quality");
+
+/// What is known of the state, or the states, that were read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// The entity tag.
+    pub(super) revision: Seq,
+    /// Only one state has a time and a quality.
+    measured: Option<(Timestamp, Quality)>,
+}
+
+impl Reading {
+    /// Of one property.
+    pub(super) fn of(slot: &Slot) -> Self {
+        let measured = Some((slot.state.time, slot.state.quality));
+        Self { revision: slot.revision, measured }
+    }
+
+    /// Of several, with the newest revision among them.
+    pub(super) fn of_several(revision: Seq) -> Self {
+        Self { revision, measured: None }
+    }
+
+    /// Of all properties of a thing, whose values are appended as one object.
+    pub(super) fn of_all(thing: &Thing, body: &mut Vec<u8>) -> Self {
+        let mut newest = Seq::default();
+        let mut before = b'{';
+        thing.each_slot(|slot| {
+            newest = newest.max(slot.revision);
+            body.push(before);
+            before = b',';
+            Value::Text(slot.property.name.clone()).write_json(body);
+            body.push(b':');
+            slot.state.value.write_json(body);
+        });
+        if before == b'{' {
+            body.push(before);
+        }
+        body.push(b'}');
+        Self::of_several(newest)
+    }
+
+    /// Hands out the headers of an answer with or without (304) its body.
+    pub(super) fn each_header(
+        &self,
+        now: Timestamp,
+        dates: &mut HttpDate,
+        mut put: impl FnMut(HeaderName, &str),
+    ) {
+        put(ETAG, &tag(self.revision));
+        if let Some((time, quality)) = self.measured {
+            // A device's clock may be ahead, but no origin may say so (RFC 9110, section
+            // 8.8.2.1).
+            put(LAST_MODIFIED, dates.of(time.min(now)));
+            put(QUALITY, quality.as_str());
+        }
+        for (name, value) in VARYING {
+            put(name, value);
+        }
+    }
+
+    /// The same as a map.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        self.each_header(Timestamp::now(), &mut HttpDate::default(), |name, value| {
+            headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+        });
+        headers
+    }
+}
+
+/// A moment as HTTP writes it (RFC 9110, section 5.6.7): to the second, rounded down. Kept, because
+/// the next moment to be written is often of the same second.
+#[derive(Debug, Default)]
+pub(super) struct HttpDate {
+    second: Option<i64>,
+    text: String,
+}
+
+impl HttpDate {
+    pub(super) fn of(&mut self, time: Timestamp) -> &str {
+        let second = time.as_seconds();
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.text.clear();
+            let moment = jiff::Timestamp::from_second(second).unwrap_or_default();
+            // A timestamp is of the years 1970 to 9999, all of which can be written.
+            let _ = DateTimePrinter::new().print_timestamp_rfc9110(&moment, &mut self.text);
+        }
+        &self.text
+    }
+}
