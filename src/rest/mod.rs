@@ -90,9 +90,8 @@ fn router(app: Arc<App>) -> Router {
         .layer(RequestBodyLimitLayer::new(app.config.max_body_bytes))
         .layer(CompressionLayer::new().compress_when(compressible()))
         .layer(option_layer(cors(&app.config)))
-        .layer(from_fn_with_state(app.clone(), refuse_foreign_pages))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app.clone(), finish))
+        .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }
 
@@ -149,29 +148,34 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }
 
+/// Around all else, and one layer, because each costs every request.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let response = match foreign_page(&app, &request) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
+    finish(&app, response)
+}
+
 /// A page of another site may not change anything: not by a form, and not when its host name was
 /// rebound to this machine, where the browser takes the page for the gateway's own. Whoever may
 /// call from a browser stands in `http.cors_origins`.
-async fn refuse_foreign_pages(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    let changes = !request.method().is_safe();
-    match origin {
-        Some(origin) if changes && !app.config.lets_in(origin) => Problem::new(
-            StatusCode::FORBIDDEN,
-            format!("pages of {origin} may not change anything here; add it to http.cors_origins if they should"),
-        )
-        .into_response(),
-        _ => next.run(request).await,
+fn foreign_page(app: &App, request: &Request) -> Option<Problem> {
+    if request.method().is_safe() {
+        return None;
     }
+    let origin = request.headers().get(header::ORIGIN)?.to_str().ok()?;
+    if app.config.lets_in(origin) {
+        return None;
+    }
+    let detail = format!(
+        "pages of {origin} may not change anything here; add it to http.cors_origins if they should"
+    );
+    Some(Problem::new(StatusCode::FORBIDDEN, detail))
 }
 
 /// Counts the answer, and makes a problem document of errors that a layer below wrote as text.
-async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+fn finish(app: &App, mut response: Response) -> Response {
     let status = response.status();
     let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let explained = media.is_some_and(|media| media.contains("json"));

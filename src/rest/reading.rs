@@ -102,3 +102,36 @@ impl HttpDate {
         &self.text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_written_anew_when_its_second_is_another() {
+        let mut date = HttpDate::default();
+        let later = Timestamp::from_micros(784_111_777_999_999);
+        assert_eq!(date.of(Timestamp::from_micros(0)), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(date.of(later), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(date.of(later), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(date.of(Timestamp::from_micros(i64::MAX)), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
+    #[test]
+    fn no_answer_says_that_a_value_is_of_the_future() {
+        let (now, ahead) = (Timestamp::from_micros(1_000_000), Timestamp::from_micros(9_000_000));
+        let reading = Reading { revision: Seq(7), measured: Some((ahead, Quality::Bad)) };
+        let mut headers = Vec::new();
+        reading.each_header(now, &mut HttpDate::default(), |name, value| {
+            headers.push(format!("{name}: {value}"));
+        });
+        let expected = [
+            "etag: \"7\"",
+            "last-modified: Thu, 01 Jan 1970 00:00:01 GMT",
+            "thingway-quality: bad",
+            "cache-control: no-cache",
+            "vary: accept",
+        ];
+        assert_eq!(headers, expected);
+    }
+}
