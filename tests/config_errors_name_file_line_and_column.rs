@@ -170,7 +170,7 @@ fn the_line_is_shown_with_a_caret_and_what_to_do() {
            | \t^^^^^\n  \
          help: the keys of [http] are `listen`, `allow_anonymous`, `trust_forwarded`, \
          `cors_origins`, `max_body_bytes`, `write_wait_seconds`, `command_deadline_seconds`, \
-         `heartbeat_seconds`"
+         `request_head_seconds`, `heartbeat_seconds`"
     );
 }
 

@@ -13,6 +13,8 @@ use crate::rest::App;
 
 /// A head that is longer is the router's; in bytes.
 const LONGEST_HEAD: usize = 8 * 1024;
+/// Room for what is read; in bytes. Some requests, or one of a browser.
+const READ_AT_ONCE: usize = 2 * 1024;
 /// Answers are written once they are this long together; in bytes.
 const WRITTEN_AT: usize = 64 * 1024;
 /// What an idle connection keeps of each buffer; in bytes.
@@ -79,6 +81,7 @@ impl Connection {
             if begun && deadline.is_none() {
                 deadline = Some(Instant::now() + patience);
             }
+            self.input.reserve(READ_AT_ONCE);
             let read = async {
                 let read = stream.read_buf(&mut self.input);
                 match deadline {
