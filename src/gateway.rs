@@ -114,7 +114,7 @@ impl Gateway {
                 deadline,
             ),
             silos,
-            streams: Streams::new(config.limits.streams, closing.clone()),
+            streams: Streams::new(config.limits.streams, closing.clone(), log.clone()),
             webhooks,
             metrics: Metrics::default(),
             // With the port that was taken, where any was asked for.

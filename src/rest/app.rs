@@ -6,7 +6,8 @@ use super::{HttpConfig, Metrics, Problem};
 use crate::command::Commands;
 use crate::limits::Limits;
 use crate::log::{EventLog, Seq};
-use crate::push::feed::{Feed, Scope};
+use crate::push::cursor::Cursor;
+use crate::push::feed::Scope;
 use crate::push::streams::Streams;
 use crate::push::webhook::Webhooks;
 use crate::recorder::Recorder;
@@ -38,10 +39,10 @@ pub struct App {
 }
 
 impl App {
-    /// A feed for one more reader.
+    /// A position in the log for one more reader.
     #[must_use]
-    pub fn feed(&self, scope: Scope, position: Option<Seq>) -> Feed {
-        Feed::new(self.log.clone(), self.registry.clone(), scope, position)
+    pub fn cursor(&self, scope: Scope, position: Option<Seq>) -> Cursor {
+        Cursor::new(self.log.clone(), self.registry.clone(), scope, position)
     }
 
     /// A place for one more stream.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{App, Problem};
 use crate::log::Seq;
 use crate::push::feed::Scope;
-use crate::push::sse::{self, View};
+use crate::push::sse::{self, Order, View};
 
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 
@@ -58,7 +58,13 @@ impl App {
     ) -> Result<Response, Problem> {
         let place = self.enter_stream()?;
         let heartbeat = Duration::from_secs(self.config.heartbeat_seconds.max(1));
-        let feed = self.feed(scope, position);
-        Ok(sse::respond(feed, view, heartbeat, self.streams.closing().clone(), place))
+        Ok(sse::respond(Order {
+            cursor: self.cursor(scope, position),
+            view,
+            heartbeat,
+            closing: self.streams.closing().clone(),
+            heralds: self.streams.heralds().clone(),
+            place,
+        }))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::message::{Body, notification};
 use super::subscriptions::{Kind, Subscription, Subscriptions};
+use crate::push::herald::Place;
 use crate::registry::Thing;
 use crate::rest::Problem;
 
@@ -12,12 +13,15 @@ pub(super) struct Followed {
     pub(super) thing: Arc<Thing>,
     pub(super) properties: Subscriptions,
     pub(super) events: Subscriptions,
+    /// Where its changes are told.
+    _place: Place,
 }
 
 impl Followed {
     /// Nobody has subscribed yet.
-    pub(super) fn new(thing: Arc<Thing>) -> Self {
-        Self { thing, properties: Subscriptions::default(), events: Subscriptions::default() }
+    pub(super) fn new(thing: Arc<Thing>, place: Place) -> Self {
+        let (properties, events) = (Subscriptions::default(), Subscriptions::default());
+        Self { thing, properties, events, _place: place }
     }
 
     /// Whether it is this very thing, and not one that came later under the same id.

@@ -8,10 +8,13 @@ use smol_str::SmolStr;
 use thingway_sdk::ThingId;
 
 use super::followed::Followed;
-use super::news::{Happened, News, missing};
+use super::news::{Happened, News, concerned, missing, of_change};
 use super::subscriptions::{Kind, Subscription, Subscriptions};
 use crate::log::{EventLog, Seq};
-use crate::push::feed::{Feed, Next, Scope};
+use crate::push::cursor::Cursor;
+use crate::push::feed::{Next, Scope};
+use crate::push::herald::Voice;
+use crate::push::page::{Entry, Page, Part};
 use crate::registry::{Registry, Thing};
 
 /// A subscription that is still catching up hears nothing of what is live.
@@ -35,15 +38,26 @@ pub(super) struct Wish {
 pub(super) struct Following {
     log: Arc<dyn EventLog>,
     /// Stands still while a subscription catches up, so that both meet without a seam.
-    feed: Feed,
+    cursor: Cursor,
+    voice: Voice,
     things: HashMap<ThingId, Followed>,
     catching_up: VecDeque<CatchUp>,
-    /// Taken from the feed and not yet told; never more than one page.
+    /// Taken from the log and not yet told; never more than one page.
     page: VecDeque<News>,
     /// Told in the consumer's words and not yet fetched.
     ready: VecDeque<String>,
     entries: usize,
     last_id: u64,
+}
+
+/// What there is to tell.
+pub(super) enum Told {
+    /// This.
+    This(String),
+    /// Nothing so far, but not everything was looked at.
+    NothingYet,
+    /// All was told.
+    All,
 }
 
 /// One subscription's own way from an older position.
@@ -55,11 +69,12 @@ struct CatchUp {
 
 impl Following {
     /// Follows nothing yet.
-    pub(super) fn new(log: Arc<dyn EventLog>, registry: Arc<Registry>) -> Self {
-        let feed = Feed::new(log.clone(), registry, Scope::Things(Vec::new()), None);
+    pub(super) fn new(log: Arc<dyn EventLog>, registry: Arc<Registry>, voice: Voice) -> Self {
+        let cursor = Cursor::new(log.clone(), registry, Scope::Things(Vec::new()), None);
         Self {
             log,
-            feed,
+            cursor,
+            voice,
             things: HashMap::new(),
             catching_up: VecDeque::new(),
             page: VecDeque::new(),
@@ -96,31 +111,53 @@ impl Following {
         if self.things.get(thing).is_some_and(|followed| followed.len() == 0)
             && let Some(followed) = self.things.remove(thing)
         {
-            self.feed.leave(&followed.thing);
+            self.cursor.leave(&followed.thing);
         }
     }
 
-    /// Waits until there may be something to tell. May be cancelled and called again.
-    pub(super) async fn wait(&mut self) {
-        if self.ready.is_empty() && self.page.is_empty() && self.catching_up.is_empty() {
-            let next = self.feed.next().await;
-            self.turn_to(next);
-        }
+    /// Whether something to tell waits that no herald will speak of.
+    pub(super) fn has_more(&self) -> bool {
+        !(self.ready.is_empty() && self.page.is_empty() && self.catching_up.is_empty())
     }
 
-    /// The next notification. Looks at no more than one page, so that requests get their turn
-    /// even while nothing in a long log is for this consumer: `None` may come before the end.
-    pub(super) fn next(&mut self) -> Option<String> {
-        if self.ready.is_empty() && self.page.is_empty() {
-            self.turn_page();
+    /// Whether a page of a herald that was told was the last word.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        !self.has_more() && !self.cursor.lost_a_thing()
+    }
+
+    /// What to tell next. Looks at no more than one page, so that requests get their turn even
+    /// while nothing in a long log is for this consumer.
+    pub(super) fn next(&mut self) -> Told {
+        if self.ready.is_empty() && self.page.is_empty() && !self.turn_page() {
+            return Told::All;
         }
         while self.ready.is_empty() {
-            let news = self.page.pop_front()?;
+            let Some(news) = self.page.pop_front() else { return Told::NothingYet };
             if let Some(followed) = self.things.get(news.thing()) {
                 self.ready.extend(news.tell(followed));
             }
         }
-        self.ready.pop_front()
+        self.ready.pop_front().map_or(Told::NothingYet, Told::This)
+    }
+
+    /// Takes a herald's page and gives the place of the first change in it that is new. None when
+    /// the page is not what comes next here; [`Following::next`] knows what does.
+    pub(super) fn take_from(&mut self, page: &Page) -> Option<usize> {
+        if self.has_more() { None } else { self.cursor.take_from(page) }
+    }
+
+    /// The notification of a change in a page, if it is for this consumer.
+    pub(super) fn tell(&self, entry: &mut Entry) -> Option<String> {
+        let followed = self.things.get(entry.change.thing())?;
+        let subscription = concerned(&entry.change, followed)?;
+        let seq = entry.change.seq;
+        (seq > subscription.after).then(|| entry.notification(of_change).to(subscription))
+    }
+
+    /// Keeps a change of a page for later.
+    pub(super) fn keep(&mut self, entry: &Entry) {
+        let what = Happened::Change(entry.change.clone());
+        self.page.push_back(News { what, only: None });
     }
 
     fn follow(&mut self, thing: &Arc<Thing>) {
@@ -129,13 +166,15 @@ impl Following {
             // It was removed and came back before anybody looked.
             Some(former) => {
                 let former = former.thing.clone();
-                self.feed.leave(&former);
+                self.cursor.leave(&former);
                 self.end(&former);
             }
             None => {}
         }
-        self.feed.follow(thing);
-        self.things.insert(thing.id().clone(), Followed::new(thing.clone()));
+        // Listening comes first: what is published from here on is told, the rest is in the log.
+        let place = self.voice.hear_of(&Part::Thing(thing.clone()));
+        self.cursor.follow(thing);
+        self.things.insert(thing.id().clone(), Followed::new(thing.clone(), place));
     }
 
     fn change(&mut self, thing: &ThingId, kind: Kind, change: impl FnOnce(&mut Subscriptions)) {
@@ -157,14 +196,18 @@ impl Following {
         followed.is_some_and(|followed| followed.by_id(one.subscription).is_some())
     }
 
-    fn turn_page(&mut self) {
+    /// False when there is nothing more.
+    fn turn_page(&mut self) -> bool {
         if let Some(one) = self.catching_up.pop_front() {
             if self.is_current(&one) {
                 self.catch_up(one);
             }
-        } else if let Some(next) = self.feed.poll() {
-            self.turn_to(next);
+            return true;
         }
+        let next = self.cursor.poll();
+        let some = next.is_some();
+        next.into_iter().for_each(|next| self.turn_to(next));
+        some
     }
 
     fn turn_to(&mut self, next: Next) {
@@ -183,20 +226,20 @@ impl Following {
     /// Reads one page for a subscription that resumes.
     fn catch_up(&mut self, mut one: CatchUp) {
         let scope = Scope::Things(vec![one.thing.clone()]);
-        let mut feed = self.feed.beside(scope, one.position);
-        let next = feed.poll();
-        one.position = feed.position();
+        let mut cursor = self.cursor.beside(scope, one.position);
+        let next = cursor.poll();
+        one.position = cursor.position();
         let only = Some(one.subscription);
         match next {
             Some(Next::Changes(changes)) => {
                 self.add(changes.into_iter().map(Happened::Change), only);
             }
             Some(Next::Gap(gap)) => self.add(missing(gap, vec![one.thing.clone()]), only),
-            // That a thing is gone, the feed tells to all its subscriptions.
+            // That a thing is gone, the cursor tells to all its subscriptions.
             Some(Next::Gone(_)) | None => return self.go_live(&one),
         }
-        // What comes after the place where the feed stands, the feed tells.
-        if one.position >= self.feed.position() {
+        // What comes after the place where the cursor stands, the cursor tells.
+        if one.position >= self.cursor.position() {
             self.go_live(&one);
         } else {
             self.catching_up.push_front(one);

@@ -3,13 +3,14 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use smol_str::SmolStr;
 use thingway_sdk::{Quality, ThingId, Timestamp, Value};
+use uuid::Uuid;
 
 use super::request::Head;
 use super::subscriptions::Subscription;
 use crate::log::{Seq, State};
 use crate::rest::Problem;
 
-/// One message to a consumer.
+/// One answer to a consumer.
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
@@ -98,14 +99,14 @@ impl<'a> Body<'a> {
 pub(super) fn response(head: &Head, body: Body<'_>) -> String {
     let message = Message {
         thing: head.thing.as_ref(),
-        id: uuid_v4(),
+        id: uuid_v4().to_string(),
         message_type: "response",
         operation: head.operation.as_deref(),
         name: head.name.as_deref(),
         body,
         correlation: head.correlation.as_deref(),
     };
-    message.text()
+    json(&message)
 }
 
 /// Something new for a subscription, which concerns one property or event, or all of them.
@@ -115,23 +116,60 @@ pub(super) fn notification(
     name: Option<&str>,
     body: Body<'_>,
 ) -> String {
-    let message = Message {
-        thing: Some(thing),
-        id: uuid_v4(),
-        message_type: "notification",
-        operation: Some(&subscription.operation),
-        name: name.or(subscription.name.as_deref()),
-        body,
-        correlation: subscription.correlation.as_deref(),
-    };
-    message.text()
+    Notification::new(thing, name.or(subscription.name.as_deref()), body).to(subscription)
 }
 
-impl Message<'_> {
-    fn text(&self) -> String {
-        // Serialising plain structs with string keys into memory can't fail.
-        serde_json::to_string(self).unwrap_or_default()
+/// A notification without what is different for each consumer.
+pub(in crate::push) struct Notification {
+    /// Up to the message's own id.
+    head: String,
+    /// Behind the operation.
+    tail: String,
+}
+
+/// What a notification says to all alike.
+#[derive(serde::Serialize)]
+struct News<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(flatten)]
+    body: Body<'a>,
+}
+
+impl Notification {
+    pub(super) fn new(thing: &ThingId, name: Option<&str>, body: Body<'_>) -> Self {
+        let members = json(&News { name, body });
+        // Its members go on those of the whole message.
+        let members = members.trim_start_matches('{').strip_suffix('}').unwrap_or_default();
+        Self {
+            head: format!(r#"{{"thingID":{},"messageID":""#, json(thing)),
+            tail: if members.is_empty() { String::new() } else { format!(",{members}") },
+        }
     }
+
+    /// The notification as one subscription gets it.
+    pub(super) fn to(&self, subscription: &Subscription) -> String {
+        let mut id = Uuid::encode_buffer();
+        let parts = [
+            self.head.as_str(),
+            uuid_v4().hyphenated().encode_lower(&mut id),
+            r#"","messageType":"notification","operation":"#,
+            &json(&subscription.operation),
+            &self.tail,
+        ];
+        let mut text = parts.concat();
+        if let Some(correlation) = &subscription.correlation {
+            text.push_str(r#","correlationID":"#);
+            text.push_str(&json(correlation));
+        }
+        text.push('}');
+        text
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Serialising plain structs with string keys into memory can't fail.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The draft's common error types; others have none of their own.
@@ -148,8 +186,8 @@ fn error_type(status: u16) -> Option<&'static str> {
 
 /// A random UUID. The bits come from this thread's generator: asking the operating system for
 /// them in each notification would cost more than all the rest of it.
-fn uuid_v4() -> String {
-    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
+fn uuid_v4() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
 #[cfg(test)]
@@ -160,6 +198,7 @@ mod tests {
     fn message_ids_are_uuids_of_version_4() {
         let (one, other) = (uuid_v4(), uuid_v4());
         assert_ne!(one, other);
+        let one = one.to_string();
         assert_eq!(one.len(), 36);
         assert!([8, 13, 18, 23].iter().all(|at| one.as_bytes()[*at] == b'-'), "{one}");
         assert_eq!(one.as_bytes()[14], b'4');

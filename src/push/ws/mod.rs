@@ -1,8 +1,8 @@
 //! WebSocket: read, write, observe and subscribe over all things on one socket, as the Web Thing
 //! Protocol has it (W3C Web Thing Protocol Community Group, editor's draft).
 //!
-//! A message goes through the files in this order: [`handshake`] lets a socket in, [`socket`]
-//! reads and writes it, [`request`] understands what was sent, [`session`] has it done
+//! A message goes through the files in this order: [`handshake`] lets a socket in, [`socket`] is
+//! its own task, [`line`] reads and writes it, [`request`] understands what was sent, [`session`] has it done
 //! ([`answers`] read, [`writes`] wait for devices, [`following`] keeps [`subscriptions`] and turns
 //! changes into [`news`]), and [`message`] is what the consumer gets.
 //!
@@ -30,6 +30,7 @@ mod followed;
 mod following;
 mod handshake;
 mod heartbeat;
+mod line;
 mod message;
 mod news;
 mod operation;
@@ -44,23 +45,17 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
 use axum::response::Response;
+use tracing::debug;
 
-use crate::rest::{App, HttpConfig, Problem};
+use crate::rest::{App, Problem};
 
-use session::Session;
+use handshake::Handshake;
+use line::Line;
 use socket::Socket;
 
-/// The read buffer is there from the first byte on, so it is most of what an idle socket costs;
-/// requests are a few hundred bytes, and larger ones make it grow for as long as they need.
-const READ_BUFFER: usize = 4 * 1024;
-/// Notifications are collected up to here and then written in one system call. With one message
-/// on top, this is also the most that waits unsent.
-const WRITE_BUFFER: usize = 4 * 1024;
+pub(super) use message::Notification;
 
 /// Opens a socket that speaks the Web Thing Protocol.
 ///
@@ -82,25 +77,23 @@ const WRITE_BUFFER: usize = 4 * 1024;
 )]
 pub async fn upgrade(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    ws: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    mut request: Request,
 ) -> Result<Response, Problem> {
-    let ws = buffers(handshake::check(ws, &headers, &app.config)?, &app.config);
+    let handshake = Handshake::of(&mut request, &app.config)?;
     let place = app.enter_stream()?;
-    Ok(ws.on_upgrade(async move |ws| {
-        let session = Session::new(app.log.clone(), app.registry.clone());
-        let closing = app.streams.closing().clone();
-        Socket::new(ws, session, app.commands.clone(), &app.config, closing).run().await;
+    let answer = handshake.answer();
+    tokio::spawn(async move {
+        match line::taken_out(handshake.upgrade.await) {
+            Ok((tcp, read)) => {
+                let (log, registry) = (app.log.clone(), app.registry.clone());
+                let most = app.config.max_body_bytes;
+                let line = Line::new(tcp, &read, most, log, registry, app.streams.heralds());
+                let closing = app.streams.closing().clone();
+                Socket::new(line, app.commands.clone(), &app.config, closing).run().await;
+            }
+            Err(error) => debug!(error, "A WebSocket never opened"),
+        }
         drop(place);
-    }))
-}
-
-/// Twice the limit is read to its end and then refused: a socket that is closed while its peer
-/// still sends is reset, and the peer would not get to see why.
-fn buffers(ws: WebSocketUpgrade, config: &HttpConfig) -> WebSocketUpgrade {
-    let most = config.max_body_bytes.saturating_mul(2);
-    ws.read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_frame_size(most)
-        .max_message_size(most)
+    });
+    Ok(answer)
 }

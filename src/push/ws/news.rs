@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thingway_sdk::ThingId;
 
 use super::followed::Followed;
-use super::message::{Body, Missing, notification};
+use super::message::{Body, Missing, Notification, notification};
 use super::subscriptions::Subscription;
 use crate::log::{Change, Seq, What};
 use crate::push::feed::{Gap, Newest};
@@ -47,29 +47,14 @@ impl News {
     /// Notifications of it, one for each subscription to the thing that it concerns.
     pub(super) fn tell(&self, followed: &Followed) -> Vec<String> {
         match &self.what {
-            Happened::Change(change) => self.change(change, followed).into_iter().collect(),
+            Happened::Change(change) => {
+                let subscription = concerned(change, followed);
+                let subscription = subscription.filter(|one| self.concerns(one, change.seq));
+                subscription.map(|one| of_change(change).to(one)).into_iter().collect()
+            }
             Happened::Newest(newest) => self.newest(newest, followed).into_iter().collect(),
             Happened::Missing(_, missing) => self.gaps(*missing, followed),
         }
-    }
-
-    fn change(&self, change: &Change, followed: &Followed) -> Option<String> {
-        let (name, subscriptions, body) = match &change.what {
-            What::State(property, state) => {
-                (&property.name, &followed.properties, Body::state(state))
-            }
-            What::Event(name, data, time) => {
-                let body = Body { data: Some(data), timestamp: Some(*time), ..Body::default() };
-                (name, &followed.events, body)
-            }
-            What::Directory(..) => return None,
-        };
-        let subscription = subscriptions.for_name(name)?;
-        let same = followed.is(&change.about);
-        (same && self.concerns(subscription, change.seq)).then(|| {
-            let body = Body { seq: Some(change.seq), ..body };
-            notification(change.thing(), subscription, Some(name), body)
-        })
     }
 
     fn newest(&self, newest: &Newest, followed: &Followed) -> Option<String> {
@@ -104,4 +89,28 @@ impl News {
             None => seq > subscription.after,
         }
     }
+}
+
+/// The subscription that counts for a change.
+pub(super) fn concerned<'a>(change: &Change, followed: &'a Followed) -> Option<&'a Subscription> {
+    let subscription = match &change.what {
+        What::State(property, _) => followed.properties.for_name(&property.name)?,
+        What::Event(name, ..) => followed.events.for_name(name)?,
+        What::Directory(..) => return None,
+    };
+    followed.is(&change.about).then_some(subscription)
+}
+
+/// What is told of a change.
+pub(super) fn of_change(change: &Change) -> Notification {
+    let (name, body) = match &change.what {
+        What::State(property, state) => (Some(&property.name), Body::state(state)),
+        What::Event(name, data, time) => {
+            let body = Body { data: Some(data), timestamp: Some(*time), ..Body::default() };
+            (Some(name), body)
+        }
+        What::Directory(..) => (None, Body::default()),
+    };
+    let body = Body { seq: Some(change.seq), ..body };
+    Notification::new(change.thing(), name.map(|name| name.as_str()), body)
 }

@@ -7,12 +7,14 @@ use smol_str::SmolStr;
 use super::answers::{
     done, event, property, read, read_all, read_several, refused, write, write_several,
 };
-use super::following::{Following, Wish};
+use super::following::{Following, Told, Wish};
 use super::operation::Operation;
 use super::request::{self, Request};
 use super::subscriptions::Kind;
 use super::writes::Write;
 use crate::log::EventLog;
+use crate::push::herald::Voice;
+use crate::push::page::{Entry, Page};
 use crate::registry::{Registry, Thing};
 use crate::rest::Problem;
 
@@ -36,8 +38,8 @@ pub(super) struct Session {
 
 impl Session {
     /// A consumer that has not asked for anything yet.
-    pub(super) fn new(log: Arc<dyn EventLog>, registry: Arc<Registry>) -> Self {
-        Self { following: Following::new(log, registry.clone()), registry }
+    pub(super) fn new(log: Arc<dyn EventLog>, registry: Arc<Registry>, voice: Voice) -> Self {
+        Self { following: Following::new(log, registry.clone(), voice), registry }
     }
 
     /// Answers one message.
@@ -48,14 +50,34 @@ impl Session {
         }
     }
 
-    /// Waits until there may be a notification. May be cancelled and called again.
-    pub(super) async fn wait(&mut self) {
-        self.following.wait().await;
+    /// See [`Following::has_more`].
+    pub(super) fn has_more(&self) -> bool {
+        self.following.has_more()
+    }
+
+    /// See [`Following::is_up_to_date`].
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.following.is_up_to_date()
     }
 
     /// The next notification; see [`Following::next`].
-    pub(super) fn notification(&mut self) -> Option<String> {
+    pub(super) fn next(&mut self) -> Told {
         self.following.next()
+    }
+
+    /// See [`Following::take_from`].
+    pub(super) fn take_from(&mut self, page: &Page) -> Option<usize> {
+        self.following.take_from(page)
+    }
+
+    /// See [`Following::tell`].
+    pub(super) fn tell(&self, entry: &mut Entry) -> Option<String> {
+        self.following.tell(entry)
+    }
+
+    /// See [`Following::keep`].
+    pub(super) fn keep(&mut self, entry: &Entry) {
+        self.following.keep(entry);
     }
 
     fn perform(&mut self, request: &Request<'_>) -> Result<Reply, Problem> {

@@ -6,10 +6,9 @@ mod resuming;
 mod sockets;
 mod writing;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use thingway_sdk::{
@@ -17,11 +16,14 @@ use thingway_sdk::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::following::Told;
 use super::session::{Reply, Session};
 use crate::command::Commands;
 use crate::limits::Limits;
 use crate::log::{EventLog, LogConfig, MemoryLog, Property, WriteTarget};
 use crate::mapping::{Mapper, Names, PropertyRule};
+use crate::push::herald::{Follower, Heralds, Voice};
+use crate::push::page::Page;
 use crate::recorder::{Reading, Recorder};
 use crate::registry::{Registry, Thing};
 use crate::silo::Silo;
@@ -40,6 +42,13 @@ struct World {
     session: Session,
 }
 
+/// The session is asked in these tests; nobody has to tell it anything.
+struct Deaf;
+
+impl Follower for Deaf {
+    fn hear(&self, _: &mut Page) {}
+}
+
 impl World {
     fn new() -> Self {
         Self::with_log_of(1 << 24)
@@ -54,7 +63,9 @@ impl World {
         let device = Arc::new(Device(Mutex::new(|| Some(Ok(Acknowledgement::Confirmed(None))))));
         let silos = vec![silo(&device, &recorder)];
         let commands = Commands::new(log.clone(), silos, 100, Duration::from_secs(30));
-        let session = Session::new(log.clone(), registry.clone());
+        let heralds = Heralds::new(log.clone());
+        let voice = Voice::new(heralds, Weak::<Deaf>::new());
+        let session = Session::new(log.clone(), registry.clone(), voice);
         Self { log, recorder, registry, commands, device, session }
     }
 
@@ -127,14 +138,16 @@ impl World {
     /// All notifications that there are right now.
     fn heard(&mut self) -> Vec<Json> {
         let mut heard = Vec::new();
-        while self.session.wait().now_or_never().is_some() {
-            while let Some(text) = self.session.notification() {
-                let notification: Json = serde_json::from_str(&text).unwrap();
-                assert_eq!(notification["messageType"], "notification", "{notification}");
-                heard.push(notification);
-            }
+        loop {
+            let text = match self.session.next() {
+                Told::This(text) => text,
+                Told::NothingYet => continue,
+                Told::All => return heard,
+            };
+            let notification: Json = serde_json::from_str(&text).unwrap();
+            assert_eq!(notification["messageType"], "notification", "{notification}");
+            heard.push(notification);
         }
-        heard
     }
 
     /// Their values, in order.

@@ -3,9 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::HeaderMap;
+use axum::extract::Request;
 use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value as Json, json};
@@ -18,10 +16,11 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tokio_util::sync::CancellationToken;
 
-use super::super::session::Session;
+use super::super::handshake::Handshake;
+use super::super::line::{Line, taken_out};
 use super::super::socket::Socket;
-use super::super::{buffers, handshake};
 use super::World;
+use crate::push::herald::Heralds;
 use crate::rest::HttpConfig;
 
 type Ws = WebSocketStream<TcpStream>;
@@ -67,14 +66,16 @@ impl Server {
 fn router(world: &World, config: HttpConfig, closing: &CancellationToken) -> Router {
     let (log, registry) = (world.log.clone(), world.registry.clone());
     let (commands, closing) = (world.commands.clone(), closing.clone());
-    let config = Arc::new(config);
-    type Handshake = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
-    let upgrade = async move |headers: HeaderMap, ws: Handshake| {
-        let ws = buffers(handshake::check(ws, &headers, &config)?, &config);
-        let session = Session::new(log, registry);
-        Ok::<_, crate::rest::Problem>(ws.on_upgrade(async move |ws| {
-            Socket::new(ws, session, commands, &config, closing).run().await;
-        }))
+    let (heralds, config) = (Heralds::new(log.clone()), Arc::new(config));
+    let upgrade = async move |mut request: Request| {
+        let handshake = Handshake::of(&mut request, &config)?;
+        let answer = handshake.answer();
+        tokio::spawn(async move {
+            let (tcp, read) = taken_out(handshake.upgrade.await).unwrap();
+            let line = Line::new(tcp, &read, config.max_body_bytes, log, registry, &heralds);
+            Socket::new(line, commands, &config, closing).run().await;
+        });
+        Ok::<_, crate::rest::Problem>(answer)
     };
     Router::new().route("/ws", get(upgrade))
 }
