@@ -14,9 +14,10 @@ use crate::config::BridgeConfig;
 use crate::tls::{self, TlsError};
 
 /// The size of one read buffer, in bytes. Payloads share it, so small ones must not each take a
-/// whole one: the next buffer is begun when less than `READ_AT_LEAST` is left of it.
+/// whole one: it serves until less than `READ_AT_LEAST` is left, and then again from its start,
+/// unless a payload is still in use.
 const READ_BYTES: usize = 64 * 1024;
-const READ_AT_LEAST: usize = 4 * 1024;
+const READ_AT_LEAST: usize = 32 * 1024;
 
 /// Anything that bytes can be exchanged over.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -86,9 +87,7 @@ impl Link {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.incoming.capacity() - self.incoming.len() < READ_AT_LEAST {
-            self.incoming.reserve(READ_BYTES);
-        }
+        self.incoming.reserve(READ_AT_LEAST);
         match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.incoming))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             _ => Poll::Ready(Ok(())),

@@ -1,5 +1,6 @@
 //! One life of the link, from CONNACK to its end.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Bridge;
+use super::Core;
 use super::handshake::{Accepted, HandshakeError};
 use super::heartbeat::{Beat, Heartbeat};
+use super::pace::{NAP, Pace};
 use crate::batch::Batch;
 use crate::link::{Exchanged, Link};
 use crate::session::{Broken, Next};
@@ -50,11 +52,12 @@ pub(crate) enum Lost {
 }
 
 pub(super) struct Connection<'a> {
-    bridge: &'a Bridge,
+    core: &'a Core,
     link: Link,
     decoder: Decoder,
     reports: Reports,
     heartbeat: Heartbeat,
+    pace: Pace,
     keep_alive: Duration,
     /// `None` once the subscriptions are granted.
     subscribed_by: Option<Instant>,
@@ -67,24 +70,25 @@ pub(super) struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) async fn open(bridge: &'a Bridge, reports: Reports) -> Result<Self, Lost> {
-        let Accepted { mut link, decoder, ack } = bridge.shake_hands().await?;
-        bridge.session().connected(&ack, Instant::now(), &mut link.outgoing);
+    pub(super) async fn open(core: &'a Core, reports: Reports) -> Result<Self, Lost> {
+        let Accepted { mut link, decoder, ack } = core.shake_hands().await?;
+        core.session().connected(&ack, Instant::now(), &mut link.outgoing);
         info!(
-            broker = %bridge.config.url,
-            client.id = %bridge.client_id,
+            broker = %core.config.url,
+            client.id = %core.client_id,
             session.kept = ack.session_present,
             "Connected"
         );
         let seconds = ack.keep_alive.filter(|&seconds| seconds > 0);
-        let seconds = seconds.unwrap_or(bridge.config.keep_alive_seconds.get());
+        let seconds = seconds.unwrap_or(core.config.keep_alive_seconds.get());
         let keep_alive = Duration::from_secs(seconds.into());
         Ok(Self {
-            bridge,
+            core,
             link,
             decoder,
             reports,
             heartbeat: Heartbeat::new(keep_alive),
+            pace: Pace::new(Instant::now()),
             keep_alive,
             subscribed_by: Some(Instant::now() + PATIENCE),
             batch: Batch::default(),
@@ -126,12 +130,16 @@ impl<'a> Connection<'a> {
         self.apply();
         self.send();
         let listening = listening && !self.batch.is_full();
+        let idle = self.applying.is_none() && self.link.is_written();
         tokio::select! {
+            // In this order: the last is asked when there is nothing else to do.
+            biased;
             batch = applied(&mut self.applying) => self.acknowledge(batch),
-            exchanged = self.link.exchange(listening) => self.exchanged(exchanged)?,
-            () = self.bridge.command_waits.notified() => {}
             () = self.heartbeat.tick() => self.beat(listening)?,
             () = reached(self.subscribed_by) => return Err(Lost::NotSubscribed),
+            () = self.core.command_waits.notified() => {}
+            exchanged = self.link.exchange(listening) => self.exchanged(exchanged)?,
+            never = nap(&mut self.pace), if idle => match never {},
         }
         Ok(())
     }
@@ -139,11 +147,12 @@ impl<'a> Connection<'a> {
     /// Packets out of what was read, until there are no more or the batch is full.
     fn take_in(&mut self) -> Result<(), Lost> {
         let received = Timestamp::now();
-        let mut session = self.bridge.session();
+        let mut session = self.core.session();
         session.echoes.forget(Instant::now());
         while !self.batch.is_full()
             && let Some(packet) = self.decoder.next(&mut self.link.incoming)?
         {
+            self.pace.arrived(packet.is_owed_an_answer());
             let out = &mut self.link.outgoing;
             if session.handle(packet, received, &mut self.batch, out)? == Next::Subscribed {
                 self.subscribed_by = None;
@@ -169,22 +178,22 @@ impl<'a> Connection<'a> {
 
     fn acknowledge(&mut self, mut batch: Batch) {
         self.applying = None;
-        self.bridge.session().applied(&batch, &mut self.link.outgoing);
+        self.core.session().applied(&batch, &mut self.link.outgoing);
         batch.clear();
         self.spare = batch;
     }
 
     fn send(&mut self) {
         let room = OUTGOING_BYTES.saturating_sub(self.link.outgoing.len());
-        self.bridge.session().send_waiting(room, Instant::now(), &mut self.link.outgoing);
+        self.core.session().send_waiting(room, Instant::now(), &mut self.link.outgoing);
     }
 
     fn exchanged(&mut self, exchanged: io::Result<Exchanged>) -> Result<(), Lost> {
         match exchanged {
             Ok(Exchanged::Read) => self.heartbeat.heard(),
-            Ok(Exchanged::Written) => self.bridge.session().outbox.written(),
+            Ok(Exchanged::Written) => self.core.session().outbox.written(),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(Lost::Closed { client_id: self.bridge.client_id.clone() });
+                return Err(Lost::Closed { client_id: self.core.client_id.clone() });
             }
             Err(error) => return Err(Lost::Io(error)),
         }
@@ -193,7 +202,7 @@ impl<'a> Connection<'a> {
 
     fn beat(&mut self, listening: bool) -> Result<(), Lost> {
         match self.heartbeat.beat(listening) {
-            Beat::Ping => self.bridge.session().ping(&mut self.link.outgoing),
+            Beat::Ping => self.core.session().ping(&mut self.link.outgoing),
             Beat::GiveUp => return Err(Lost::Silent(self.keep_alive)),
         }
         Ok(())
@@ -202,16 +211,16 @@ impl<'a> Connection<'a> {
     /// Finishes what was begun and takes leave, each within its time.
     async fn leave(mut self) {
         if timeout(DRAIN, self.drain()).await.is_err() {
-            warn!(broker = %self.bridge.config.url, "Stopped before everything was acknowledged");
+            warn!(broker = %self.core.config.url, "Stopped before everything was acknowledged");
         }
-        self.bridge.session().disconnect(&mut self.link.outgoing);
+        self.core.session().disconnect(&mut self.link.outgoing);
         // Whether it still hears this or not, the broker will find out that we are gone.
         timeout(LEAVE, self.link.exchange(false)).await.ok();
     }
 
     async fn drain(&mut self) {
         loop {
-            let settled = self.bridge.session().outbox.is_settled();
+            let settled = self.core.session().outbox.is_settled();
             let idle = self.applying.is_none() && self.batch.is_empty();
             if settled && idle && self.link.is_written() {
                 return;
@@ -233,7 +242,7 @@ impl<'a> Connection<'a> {
             }
             let mut batch = applied(&mut self.applying).await;
             self.applying = None;
-            self.bridge.session().applied_too_late(&batch);
+            self.core.session().applied_too_late(&batch);
             batch.clear();
             self.spare = batch;
         }
@@ -245,6 +254,16 @@ async fn applied(applying: &mut Option<BoxFuture<'static, Batch>>) -> Batch {
         Some(batch) => batch.await,
         None => pending().await,
     }
+}
+
+/// Blocks the thread for a moment, where that is of use: as long as the runtime is not asked,
+/// nothing wakes it.
+async fn nap(pace: &mut Pace) -> Infallible {
+    if pace.may_nap(Instant::now()) {
+        #[expect(clippy::disallowed_methods, reason = "nothing but this link lives on the thread")]
+        std::thread::sleep(NAP);
+    }
+    pending().await
 }
 
 async fn reached(instant: Option<Instant>) {

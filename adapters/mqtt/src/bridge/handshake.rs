@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Bridge;
+use super::Core;
 use crate::config::Secret;
 use crate::link::{ConnectError, Link};
 use crate::transport::{
@@ -51,7 +51,7 @@ pub(super) struct Accepted {
     pub(super) ack: ConnAck,
 }
 
-impl Bridge {
+impl Core {
     pub(super) async fn shake_hands(&self) -> Result<Accepted, HandshakeError> {
         let password = self.password().await?;
         timeout(PATIENCE, self.introduce(password.as_ref()))

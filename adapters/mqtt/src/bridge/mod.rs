@@ -3,8 +3,10 @@
 mod connection;
 mod handshake;
 mod heartbeat;
+mod pace;
+mod thread;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thingway_sdk::{Acknowledgement, Adapter, AdapterError, BoxFuture, Command, Reports};
 use tokio::sync::Notify;
@@ -18,7 +20,10 @@ use crate::outbox::Refusal;
 use crate::session::Session;
 
 /// A connection to an MQTT broker that runs elsewhere.
-pub struct Bridge {
+pub struct Bridge(Arc<Core>);
+
+/// What the thread of the connection and those who send commands share.
+struct Core {
     config: BridgeConfig,
     client_id: String,
     /// Locked for the length of plain calls only, never across an await. Commands reach it while
@@ -36,14 +41,17 @@ impl Bridge {
         config.check()?;
         let client_id = config.client_id.clone().unwrap_or_else(|| default_client_id(name));
         let session = Mutex::new(Session::new(&config));
-        Ok(Self { config, client_id, session, command_waits: Notify::new() })
+        Ok(Self(Arc::new(Core { config, client_id, session, command_waits: Notify::new() })))
     }
+}
 
+impl Core {
     fn session(&self) -> MutexGuard<'_, Session> {
         // Every call leaves the session whole, or it would not return.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One life of the link.
     async fn serve(&self, reports: Reports, stop: CancellationToken) -> Result<(), AdapterError> {
         let opened = tokio::select! {
             biased;
@@ -84,7 +92,7 @@ impl Bridge {
 
 impl Adapter for Bridge {
     fn endpoint(&self) -> String {
-        self.config.url.to_string()
+        self.0.config.url.to_string()
     }
 
     fn run(
@@ -92,11 +100,17 @@ impl Adapter for Bridge {
         reports: Reports,
         stop: CancellationToken,
     ) -> BoxFuture<'_, Result<(), AdapterError>> {
-        Box::pin(self.serve(reports, stop))
+        let core = self.0.clone();
+        Box::pin(async move {
+            let served = thread::run("mqtt-bridge", async move { core.serve(reports, stop).await });
+            served.await.unwrap_or_else(|error| {
+                Err(AdapterError::Link(format!("the operating system gives no thread: {error}")))
+            })
+        })
     }
 
     fn execute(&self, command: Command) -> BoxFuture<'_, Result<Acknowledgement, AdapterError>> {
-        Box::pin(self.publish(command))
+        Box::pin(self.0.publish(command))
     }
 }
 

@@ -64,6 +64,17 @@ pub(crate) enum Incoming {
     Disconnect(Reason, Option<SmolStr>),
 }
 
+impl Incoming {
+    /// Whether the broker waits for our answer before it sends others in its place.
+    pub(crate) fn is_owed_an_answer(&self) -> bool {
+        match self {
+            Self::Publish(delivery) => delivery.id.is_some(),
+            Self::PubRel(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Whether the broker takes us, and on which terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConnAck {
