@@ -2,6 +2,7 @@ use bytes::{Buf, BytesMut};
 
 use super::frame::{Frame, Header};
 use super::head::Head;
+use super::topics::Topics;
 use super::{Delivery, Incoming, Malformed, Transport};
 
 /// The largest packet that is not a PUBLISH: room for some long reason strings.
@@ -13,6 +14,7 @@ const LARGEST_CONTROL_PACKET: usize = 1024 * 1024;
 pub(crate) struct Decoder {
     transport: &'static dyn Transport,
     max_packet_bytes: usize,
+    topics: Topics,
     oversized: Option<Oversized>,
 }
 
@@ -24,7 +26,7 @@ struct Oversized {
 
 impl Decoder {
     pub(crate) fn new(transport: &'static dyn Transport, max_packet_bytes: usize) -> Self {
-        Self { transport, max_packet_bytes, oversized: None }
+        Self { transport, max_packet_bytes, topics: Topics::default(), oversized: None }
     }
 
     /// The next packet, taken from the front of `bytes`; `None` when more bytes are needed.
@@ -44,7 +46,7 @@ impl Decoder {
             return Ok(None);
         }
         let bytes = bytes.split_to(header.total()).freeze();
-        self.transport.decode(&Frame { header, bytes }).map(Some)
+        self.transport.decode(&Frame { header, bytes }, &mut self.topics).map(Some)
     }
 
     /// Begins to pass over a message, once its head can be read.

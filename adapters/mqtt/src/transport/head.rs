@@ -1,17 +1,21 @@
-use thingway_sdk::Address;
+use thingway_sdk::{Address, Payload};
 
 use super::frame::{Header, varint};
+use super::topics::Topics;
 use super::{Delivery, Malformed, Message, PacketId, Unusable, packet};
 use crate::config::QoS;
+use crate::topic;
 
-/// What a PUBLISH says before its properties. It is read without rumqttc where rumqttc can't: of a
-/// message that is too large to be held in memory, and of one whose text is not UTF-8, which must
-/// be acknowledged all the same.
+/// What a PUBLISH says before its properties. It is read without rumqttc, which would make a copy
+/// of each topic, and can't read a message that is too large to be held in memory, nor one whose
+/// text is not UTF-8, which must be acknowledged all the same.
 pub(super) struct Head<'a> {
     header: Header,
     topic: &'a [u8],
     qos: QoS,
     id: Option<PacketId>,
+    /// Whether it has properties.
+    pub(super) is_adorned: bool,
     /// Where the payload begins, in bytes from the start of the packet.
     pub(super) payload_start: usize,
 }
@@ -34,23 +38,38 @@ impl<'a> Head<'a> {
             rest = after;
         }
         let mut payload_start = bytes.len() - rest.len();
+        let mut is_adorned = false;
         if has_properties {
             let Some((length, digits)) = varint(rest)? else { return Ok(None) };
+            is_adorned = length > 0;
             payload_start += digits + length;
         }
         if payload_start > header.total() {
             return Err(Malformed::Short);
         }
-        Ok(Some(Self { header, topic, qos, id, payload_start }))
+        Ok(Some(Self { header, topic, qos, id, is_adorned, payload_start }))
     }
 
-    pub(super) fn delivery(&self, content: Result<Message, Unusable>) -> Delivery {
+    fn delivery(&self, content: Result<Message, Unusable>) -> Delivery {
         Delivery {
             id: self.id,
             qos: self.qos,
             duplicate: self.header.duplicate(),
             retained: self.header.retained(),
             content,
+        }
+    }
+
+    /// The delivery of `payload`. A topic that is not well formed spoils it, but not the link: the
+    /// broker would deliver a QoS 1 message again and again.
+    pub(super) fn message(&self, payload: Payload, topics: &mut Topics) -> Delivery {
+        if let Some(address) = topics.known(self.topic) {
+            return self.delivery(Ok(Message { address, payload }));
+        }
+        let Ok(topic) = str::from_utf8(self.topic) else { return self.not_utf8() };
+        match topic::check_name(topic) {
+            Ok(()) => self.delivery(Ok(Message { address: topics.learn(topic), payload })),
+            Err(error) => self.unusable(error.to_string()),
         }
     }
 

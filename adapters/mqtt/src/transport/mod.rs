@@ -13,6 +13,7 @@ mod packet;
 mod reason;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod v4;
 mod v5;
 
@@ -26,6 +27,7 @@ pub(crate) use packet::{
 pub(crate) use reason::{Reason, refusal};
 
 use self::frame::Frame;
+use self::topics::Topics;
 use crate::config::Version;
 
 /// One version of the protocol.
@@ -38,7 +40,7 @@ pub(crate) trait Transport: Send + Sync {
     ) -> Result<usize, Box<dyn std::error::Error>>;
 
     /// What a whole packet says.
-    fn decode(&self, frame: &Frame) -> Result<Incoming, Malformed>;
+    fn decode(&self, frame: &Frame, topics: &mut Topics) -> Result<Incoming, Malformed>;
 
     /// Whether a PUBLISH has properties in front of its payload.
     fn has_properties(&self) -> bool;

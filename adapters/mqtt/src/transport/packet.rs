@@ -8,7 +8,7 @@ use thingway_sdk::{Address, Payload};
 use super::Reason;
 use crate::config::QoS;
 use crate::form::Publication;
-use crate::topic::{self, TopicFilter};
+use crate::topic::TopicFilter;
 
 /// Names one exchange of a QoS 1 or 2 message, or one subscription, while it lasts.
 pub(crate) type PacketId = NonZeroU16;
@@ -130,22 +130,6 @@ pub(crate) struct Unusable {
     pub(crate) address: Address,
     pub(crate) payload_bytes: usize,
     pub(crate) why: String,
-}
-
-impl Message {
-    /// A topic that is not well formed spoils its message, but not the link: the broker would
-    /// deliver a QoS 1 message again and again.
-    pub(super) fn new(topic: &str, payload: Payload) -> Result<Self, Unusable> {
-        let address = Address::from(topic);
-        match topic::check_name(topic) {
-            Ok(()) => Ok(Self { address, payload }),
-            Err(error) => Err(Unusable {
-                address,
-                payload_bytes: payload.bytes.len(),
-                why: error.to_string(),
-            }),
-        }
-    }
 }
 
 /// The broker does not keep to the protocol; the link can't go on.

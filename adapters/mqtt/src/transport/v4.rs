@@ -11,8 +11,9 @@ use thingway_sdk::Payload;
 use super::frame::Frame;
 use super::head::Head;
 use super::packet::packet_id;
+use super::topics::Topics;
 use super::{
-    ConnAck, Connect, Delivery, Incoming, Malformed, Message, Outgoing, PacketId, Reason, Transport,
+    ConnAck, Connect, Delivery, Incoming, Malformed, Outgoing, PacketId, Reason, Transport,
 };
 use crate::config::QoS;
 use crate::form::Publication;
@@ -41,13 +42,15 @@ impl Transport for V4 {
         }?)
     }
 
-    fn decode(&self, frame: &Frame) -> Result<Incoming, Malformed> {
+    fn decode(&self, frame: &Frame, topics: &mut Topics) -> Result<Incoming, Malformed> {
+        if frame.header.is_publish() {
+            return delivery(frame, topics).map(Incoming::Publish);
+        }
         let (header, bytes) = (header(frame), frame.bytes.clone());
         Ok(match header.packet_type() {
             Ok(PacketType::ConnAck) => {
                 Incoming::ConnAck(conn_ack(RumqttConnAck::read(header, bytes))?)
             }
-            Ok(PacketType::Publish) => Incoming::Publish(delivery(frame)?),
             Ok(PacketType::PubAck) => {
                 Incoming::PubAck(packet_id(PubAck::read(header, bytes)?.pkid)?, Reason::SUCCESS)
             }
@@ -132,25 +135,10 @@ fn conn_ack(read: Result<RumqttConnAck, Error>) -> Result<ConnAck, Malformed> {
     }
 }
 
-fn delivery(frame: &Frame) -> Result<Delivery, Malformed> {
-    let qos = frame.header.qos()?;
-    match Publish::read(header(frame), frame.bytes.clone()) {
-        Ok(publish) => Ok(Delivery {
-            id: PacketId::new(publish.pkid),
-            qos,
-            duplicate: publish.dup,
-            retained: publish.retain,
-            content: Message::new(
-                &publish.topic,
-                Payload { bytes: publish.payload, content_type: None },
-            ),
-        }),
-        Err(Error::TopicNotUtf8) => {
-            let head = Head::read(frame.header, false, &frame.bytes)?.ok_or(Malformed::Short)?;
-            Ok(head.not_utf8())
-        }
-        Err(error) => Err(error.into()),
-    }
+fn delivery(frame: &Frame, topics: &mut Topics) -> Result<Delivery, Malformed> {
+    let head = Head::read(frame.header, false, &frame.bytes)?.ok_or(Malformed::Short)?;
+    let bytes = frame.bytes.slice(head.payload_start..);
+    Ok(head.message(Payload { bytes, content_type: None }, topics))
 }
 
 fn sub_ack(ack: &SubAck) -> Result<Incoming, Malformed> {

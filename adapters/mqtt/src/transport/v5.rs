@@ -15,8 +15,9 @@ use thingway_sdk::Payload;
 use super::frame::Frame;
 use super::head::{Head, number};
 use super::packet::packet_id;
+use super::topics::Topics;
 use super::{
-    ConnAck, Connect, Delivery, Incoming, Malformed, Message, Outgoing, PacketId, Reason, Transport,
+    ConnAck, Connect, Delivery, Incoming, Malformed, Outgoing, PacketId, Reason, Transport,
 };
 use crate::config::QoS;
 use crate::form::Publication;
@@ -51,13 +52,15 @@ impl Transport for V5 {
         }?)
     }
 
-    fn decode(&self, frame: &Frame) -> Result<Incoming, Malformed> {
+    fn decode(&self, frame: &Frame, topics: &mut Topics) -> Result<Incoming, Malformed> {
+        if frame.header.is_publish() {
+            return delivery(frame, topics).map(Incoming::Publish);
+        }
         let (header, bytes) = (header(frame), frame.bytes.clone());
         Ok(match header.packet_type() {
             Ok(PacketType::ConnAck) => {
                 Incoming::ConnAck(conn_ack(RumqttConnAck::read(header, bytes), frame)?)
             }
-            Ok(PacketType::Publish) => Incoming::Publish(delivery(frame)?),
             Ok(PacketType::PubAck) => {
                 let (id, reason) = acknowledgement(frame)?;
                 Incoming::PubAck(id, reason)
@@ -168,26 +171,27 @@ fn conn_ack(read: Result<RumqttConnAck, Error>, frame: &Frame) -> Result<ConnAck
     })
 }
 
-fn delivery(frame: &Frame) -> Result<Delivery, Malformed> {
+fn delivery(frame: &Frame, topics: &mut Topics) -> Result<Delivery, Malformed> {
     let head = Head::read(frame.header, true, &frame.bytes)?.ok_or(Malformed::Short)?;
+    let bytes = frame.bytes.slice(head.payload_start..);
+    if !head.is_adorned {
+        return Ok(head.message(Payload { bytes, content_type: None }, topics));
+    }
     // rumqttc may read beyond the end of the properties, and ends too early where there are many
     // subscription identifiers. So it does not get the payload, nor is it asked for it.
     let front = frame.bytes.slice(..head.payload_start);
-    let bytes = frame.bytes.slice(head.payload_start..);
-    let publish = match Publish::read(header(frame), front) {
-        Ok(publish) => publish,
+    let properties = match Publish::read(header(frame), front) {
+        Ok(publish) => publish.properties.unwrap_or_default(),
         Err(Error::TopicNotUtf8) => return Ok(head.not_utf8()),
         Err(error) => return Err(error.into()),
     };
-    let properties = publish.properties.unwrap_or_default();
     // An alias stands for a topic that was sent before; none are in use unless the client offers
     // to remember them.
     if properties.topic_alias.is_some() {
         return Err(Malformed::Alias);
     }
-    let Ok(topic) = str::from_utf8(&publish.topic) else { return Ok(head.not_utf8()) };
     let content_type = properties.content_type.map(SmolStr::from);
-    Ok(head.delivery(Message::new(topic, Payload { bytes, content_type })))
+    Ok(head.message(Payload { bytes, content_type }, topics))
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP. Not read by rumqttc: it does not give the reason's number
