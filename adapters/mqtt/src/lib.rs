@@ -20,6 +20,7 @@ mod form;
 mod link;
 mod outbox;
 mod session;
+mod socket;
 mod tls;
 pub mod topic;
 mod transport;

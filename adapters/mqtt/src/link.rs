@@ -8,9 +8,11 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
 use crate::config::BridgeConfig;
+use crate::socket::Socket;
 use crate::tls::{self, TlsError};
 
 /// The size of one read buffer, in bytes. Payloads share it, so small ones must not each take a
@@ -20,8 +22,21 @@ const READ_BYTES: usize = 64 * 1024;
 const READ_AT_LEAST: usize = 32 * 1024;
 
 /// Anything that bytes can be exchanged over.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    fn socket(&mut self) -> &mut Socket;
+}
+
+impl Stream for Socket {
+    fn socket(&mut self) -> &mut Socket {
+        self
+    }
+}
+
+impl Stream for TlsStream<Socket> {
+    fn socket(&mut self) -> &mut Socket {
+        self.get_mut().0
+    }
+}
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +72,10 @@ impl Link {
         // Acknowledgements are small, and the broker waits for them.
         tcp.set_nodelay(true)?;
         let stream: Box<dyn Stream> = if url.tls() {
-            Box::new(tls::connect(url.host(), config.ca_file.as_deref(), tcp).await?)
+            let socket = Socket::new(tcp);
+            Box::new(tls::connect(url.host(), config.ca_file.as_deref(), socket).await?)
         } else {
-            Box::new(tcp)
+            Box::new(Socket::new(tcp))
         };
         Ok(Self {
             stream,
@@ -79,6 +95,11 @@ impl Link {
             if reading { self.poll_read(cx).map_ok(|()| Exchanged::Read) } else { Poll::Pending }
         })
         .await
+    }
+
+    /// From now on the runtime of the caller wakes this link, and no other.
+    pub(crate) fn move_here(&mut self) -> io::Result<()> {
+        self.stream.socket().move_here()
     }
 
     /// Whether nothing waits to be written.

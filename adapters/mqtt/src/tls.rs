@@ -7,9 +7,10 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::socket::Socket;
 
 /// Why no encrypted connection came about, and what to check.
 #[derive(Debug, thiserror::Error)]
@@ -33,11 +34,11 @@ pub(crate) enum TlsError {
 pub(crate) async fn connect(
     host: &str,
     ca_file: Option<&Path>,
-    tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, TlsError> {
+    socket: Socket,
+) -> Result<TlsStream<Socket>, TlsError> {
     let name = ServerName::try_from(host.to_owned())?;
     let connector = TlsConnector::from(Arc::new(client_config(ca_file).await?));
-    connector.connect(name, tcp).await.map_err(TlsError::Handshake)
+    connector.connect(name, socket).await.map_err(TlsError::Handshake)
 }
 
 async fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {

@@ -1,8 +1,8 @@
 //! One life of the link, from CONNACK to its end.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thingway_sdk::{BoxFuture, Reports, Timestamp};
@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Core;
+use super::flood;
 use super::handshake::{Accepted, HandshakeError};
 use super::heartbeat::{Beat, Heartbeat};
-use super::pace::{NAP, Pace};
+use super::pace::Pace;
 use crate::batch::Batch;
 use crate::link::{Exchanged, Link};
 use crate::session::{Broken, Next};
@@ -41,6 +42,8 @@ pub(crate) enum Lost {
     Closed { client_id: String },
     #[error("the connection broke: {0}; check the network in between and the broker's log")]
     Io(io::Error),
+    #[error("the operating system gives no thread to take in a flood: {0}")]
+    Thread(io::Error),
     #[error("it sent {0}, so nothing that follows can be understood")]
     Malformed(#[from] Malformed),
     #[error("{0}")]
@@ -51,13 +54,23 @@ pub(crate) enum Lost {
     NotSubscribed,
 }
 
-pub(super) struct Connection<'a> {
-    core: &'a Core,
-    link: Link,
+/// Why the connection does not go on as before.
+pub(super) enum Turned {
+    Stopped,
+    Lost(Lost),
+    /// A flood began, or is over.
+    Tide,
+}
+
+pub(super) struct Connection {
+    core: Arc<Core>,
+    pub(super) link: Link,
     decoder: Decoder,
     reports: Reports,
     heartbeat: Heartbeat,
-    pace: Pace,
+    pub(super) pace: Pace,
+    /// Whether it lives on a thread of its own: see `flood`.
+    pub(super) alone: bool,
     keep_alive: Duration,
     /// `None` once the subscriptions are granted.
     subscribed_by: Option<Instant>,
@@ -69,8 +82,8 @@ pub(super) struct Connection<'a> {
     spare: Batch,
 }
 
-impl<'a> Connection<'a> {
-    pub(super) async fn open(core: &'a Core, reports: Reports) -> Result<Self, Lost> {
+impl Connection {
+    pub(super) async fn open(core: Arc<Core>, reports: Reports) -> Result<Self, Lost> {
         let Accepted { mut link, decoder, ack } = core.shake_hands().await?;
         core.session().connected(&ack, Instant::now(), &mut link.outgoing);
         info!(
@@ -89,6 +102,7 @@ impl<'a> Connection<'a> {
             reports,
             heartbeat: Heartbeat::new(keep_alive),
             pace: Pace::new(Instant::now()),
+            alone: false,
             keep_alive,
             subscribed_by: Some(Instant::now() + PATIENCE),
             batch: Batch::default(),
@@ -99,15 +113,19 @@ impl<'a> Connection<'a> {
 
     /// Until `stop` (`Ok`) or until the link is lost.
     pub(super) async fn serve(mut self, stop: &CancellationToken) -> Result<(), Lost> {
-        // A turn may be dropped at any of its awaits: all that lasts is kept in `self`.
-        let lost = tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            lost = self.work() => Some(lost),
-        };
-        let Some(lost) = lost else {
-            self.leave().await;
-            return Ok(());
+        let lost = loop {
+            let mut turned = self.work(stop).await;
+            if let Turned::Tide = turned {
+                (self, turned) = self.endure(stop).await?;
+            }
+            match turned {
+                Turned::Stopped => {
+                    self.leave().await;
+                    return Ok(());
+                }
+                Turned::Lost(lost) => break lost,
+                Turned::Tide => {}
+            }
         };
         tokio::select! {
             () = self.apply_rest() => {}
@@ -116,10 +134,22 @@ impl<'a> Connection<'a> {
         Err(lost)
     }
 
-    async fn work(&mut self) -> Lost {
+    pub(super) async fn work(&mut self, stop: &CancellationToken) -> Turned {
+        // A turn may be dropped at any of its awaits: all that lasts is kept in `self`.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Turned::Stopped,
+            turned = self.turns() => turned,
+        }
+    }
+
+    async fn turns(&mut self) -> Turned {
         loop {
             if let Err(lost) = self.turn(true).await {
-                return lost;
+                return Turned::Lost(lost);
+            }
+            if self.pace.is_flood() != self.alone {
+                return Turned::Tide;
             }
         }
     }
@@ -139,7 +169,7 @@ impl<'a> Connection<'a> {
             () = reached(self.subscribed_by) => return Err(Lost::NotSubscribed),
             () = self.core.command_waits.notified() => {}
             exchanged = self.link.exchange(listening) => self.exchanged(exchanged)?,
-            never = nap(&mut self.pace), if idle => match never {},
+            () = flood::begins(&mut self.pace, self.alone), if idle => {}
         }
         Ok(())
     }
@@ -254,16 +284,6 @@ async fn applied(applying: &mut Option<BoxFuture<'static, Batch>>) -> Batch {
         Some(batch) => batch.await,
         None => pending().await,
     }
-}
-
-/// Blocks the thread for a moment, where that is of use: as long as the runtime is not asked,
-/// nothing wakes it.
-async fn nap(pace: &mut Pace) -> Infallible {
-    if pace.may_nap(Instant::now()) {
-        #[expect(clippy::disallowed_methods, reason = "nothing but this link lives on the thread")]
-        std::thread::sleep(NAP);
-    }
-    pending().await
 }
 
 async fn reached(instant: Option<Instant>) {

@@ -1,6 +1,7 @@
 //! The adapter that connects to a broker elsewhere.
 
 mod connection;
+mod flood;
 mod handshake;
 mod heartbeat;
 mod pace;
@@ -22,7 +23,7 @@ use crate::session::Session;
 /// A connection to an MQTT broker that runs elsewhere.
 pub struct Bridge(Arc<Core>);
 
-/// What the thread of the connection and those who send commands share.
+/// What the connection and those who send commands share.
 struct Core {
     config: BridgeConfig,
     client_id: String,
@@ -52,11 +53,15 @@ impl Core {
     }
 
     /// One life of the link.
-    async fn serve(&self, reports: Reports, stop: CancellationToken) -> Result<(), AdapterError> {
+    async fn serve(
+        self: Arc<Self>,
+        reports: Reports,
+        stop: CancellationToken,
+    ) -> Result<(), AdapterError> {
         let opened = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            opened = Connection::open(self, reports) => opened,
+            opened = Connection::open(self.clone(), reports) => opened,
         };
         let ended = match opened {
             Ok(connection) => connection.serve(&stop).await,
@@ -100,13 +105,7 @@ impl Adapter for Bridge {
         reports: Reports,
         stop: CancellationToken,
     ) -> BoxFuture<'_, Result<(), AdapterError>> {
-        let core = self.0.clone();
-        Box::pin(async move {
-            let served = thread::run("mqtt-bridge", async move { core.serve(reports, stop).await });
-            served.await.unwrap_or_else(|error| {
-                Err(AdapterError::Link(format!("the operating system gives no thread: {error}")))
-            })
-        })
+        Box::pin(self.0.clone().serve(reports, stop))
     }
 
     fn execute(&self, command: Command) -> BoxFuture<'_, Result<Acknowledgement, AdapterError>> {

@@ -17,6 +17,9 @@ const FEW_PER_SECOND: f64 = 5_000.0;
 const FLOOD: f64 = 20.0;
 const MOST: f64 = 2.0 * FLOOD;
 
+/// A flood is over when it was none for so long: it costs a little to begin with another.
+const CALM: Duration = Duration::from_secs(1);
+
 /// How long to stay awake where the broker was found to wait for us.
 const AWAKE: Duration = Duration::from_millis(100);
 
@@ -39,6 +42,8 @@ pub(super) struct Pace {
     napped: bool,
     signs_of_waiting: u32,
     awake_until: Instant,
+    flood_until: Instant,
+    flood: bool,
 }
 
 impl Pace {
@@ -52,6 +57,8 @@ impl Pace {
             napped: false,
             signs_of_waiting: 0,
             awake_until: now,
+            flood_until: now,
+            flood: false,
         }
     }
 
@@ -74,8 +81,17 @@ impl Pace {
         self.counted = now;
         self.arrived = 0;
         self.owed = 0;
+        if self.excess >= FLOOD {
+            self.flood_until = now + CALM;
+        }
+        self.flood = now < self.flood_until;
         self.napped = self.excess >= FLOOD && now >= self.awake_until;
         self.napped
+    }
+
+    /// Whether many packets come, or came a moment ago.
+    pub(super) fn is_flood(&self) -> bool {
+        self.flood
     }
 
     fn look_for_waiting(&mut self, now: Instant) {

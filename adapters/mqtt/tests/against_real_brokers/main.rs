@@ -9,6 +9,7 @@ mod broker_conforms;
 #[cfg(feature = "embedded-broker")]
 mod broker_misses_nothing;
 mod commands_are_not_lost;
+mod floods_are_taken_in;
 mod logins;
 mod messages_are_accounted_for;
 mod sessions_survive;
