@@ -1,135 +1,155 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use std::vec;
 
-use bytes::Bytes;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Response, redirect};
+use futures_util::future::BoxFuture;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use tower::{Service, ServiceExt};
 use tracing::warn;
-use url::Url;
 
+use super::link::{Link, Stream};
 use super::network::Denied;
 use super::outcome::Outcome;
+use super::request::Request;
+use super::target::Target;
 
-const CLOUDEVENT: &str = "application/cloudevents+json; charset=utf-8";
-/// Of an answer's body, in bytes; read so that the connection can be used again. A longer one
-/// ends the connection.
-const MOST_OF_A_BODY: usize = 64 * 1024;
-/// Connections to one receiver that are kept open for the next delivery.
-const IDLE_CONNECTIONS: usize = 4;
-const IDLE: Duration = Duration::from_secs(60);
+type Cause = Box<dyn Error + Send + Sync>;
 
-/// One signed request.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) url: Url,
-    pub(super) id: String,
-    pub(super) timestamp: i64,
-    pub(super) signature: String,
-    pub(super) body: Bytes,
-}
-
-/// Posts deliveries, of all webhooks, over shared connections.
-#[derive(Debug, Clone)]
+/// Posts deliveries, of all webhooks. It asks no proxy: one would resolve names itself, and reach
+/// what is denied here. Nor does it follow redirects.
+#[derive(Debug)]
 pub(super) struct Client {
-    http: reqwest::Client,
     timeout: Duration,
+    plain: HttpConnector<Resolver>,
+    /// Made for the first `https://`: reading the system's certificates takes longer than starting
+    /// all of the gateway.
+    secure: OnceCell<HttpsConnector<HttpConnector<Resolver>>>,
 }
 
 impl Client {
-    pub(super) fn new(timeout: Duration, denied: Denied) -> Result<Self, reqwest::Error> {
-        // One TLS implementation for the whole process; refused only when there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let denied = Arc::new(denied);
-        let http = builder(timeout, &denied).build().or_else(|error| {
-            warn!(%error, "No trusted certificates: webhooks with https:// URLs will fail");
-            builder(timeout, &denied).tls_certs_only([]).build()
-        })?;
-        Ok(Self { http, timeout })
+    pub(super) fn new(timeout: Duration, denied: Denied) -> Self {
+        let mut plain = HttpConnector::new_with_resolver(Resolver(Arc::new(denied)));
+        plain.set_nodelay(true);
+        plain.enforce_http(false);
+        Self { timeout, plain, secure: OnceCell::new() }
     }
 
-    /// Makes one attempt.
-    pub(super) async fn post(&self, request: Request) -> Outcome {
-        let sent = self
-            .http
-            .post(request.url)
-            .header(CONTENT_TYPE, CLOUDEVENT)
-            .header("webhook-id", request.id)
-            .header("webhook-timestamp", request.timestamp)
-            .header("webhook-signature", request.signature)
-            .body(request.body)
-            .send()
-            .await;
-        match sent {
-            Ok(response) => {
+    /// Makes one attempt, over `link` where it still holds; and a link for the next one.
+    pub(super) async fn post(
+        &self,
+        link: Option<Link>,
+        request: &Request,
+    ) -> (Outcome, Option<Link>) {
+        let deadline = Instant::now() + self.timeout;
+        match timeout_at(deadline, self.exchange(link, request)).await {
+            Ok(Ok((link, response))) => {
                 let outcome = Outcome::of(response.status(), response.headers());
-                drain(response).await;
-                outcome
+                let finished = timeout_at(deadline, link.finish(response.into_body())).await;
+                (outcome, finished.ok().flatten())
             }
-            Err(error) => Outcome::unanswered(self.reason(&error)),
+            Ok(Err(reason)) => (Outcome::unanswered(reason), None),
+            Err(_) => {
+                let reason = format!("no answer within {} s", self.timeout.as_secs());
+                (Outcome::unanswered(reason), None)
+            }
         }
     }
 
-    fn reason(&self, error: &reqwest::Error) -> String {
-        if error.is_timeout() {
-            return format!("no answer within {} s", self.timeout.as_secs());
+    async fn exchange(
+        &self,
+        link: Option<Link>,
+        request: &Request,
+    ) -> Result<(Link, Response<Incoming>), String> {
+        let to_http = || request.to_http().map_err(|error| error.to_string());
+        if let Some(mut link) = link {
+            match link.send(to_http()?).await {
+                Ok(response) => return Ok((link, response)),
+                Err(error) if error.is_parse() => return Err(broke_off(&error)),
+                // Receivers close connections that were idle, also while a request is on its way.
+                // It may be sent twice: the receiver knows it by its id.
+                Err(_) => {}
+            }
         }
-        // reqwest's own words name the URL; the innermost cause says what went wrong.
-        let mut cause: &dyn Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
+        let target = &request.target;
+        let stream = self.connect(target).await;
+        let stream = stream.map_err(|error| format!("can't connect: {}", innermost(&*error)))?;
+        let link = Link::over(stream, target.clone()).await;
+        let mut link = link.map_err(|error| broke_off(&error))?;
+        let response = link.send(to_http()?).await.map_err(|error| broke_off(&error))?;
+        Ok((link, response))
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Stream, Cause> {
+        let uri = target.uri.clone();
+        if target.url.scheme() == "https" {
+            let secure = self.secure.get_or_try_init(|| secure(self.plain.clone())).await?;
+            return secure.clone().oneshot(uri).await;
         }
-        match error.is_connect() {
-            true => format!("can't connect: {cause}"),
-            false => format!("the exchange broke off: {cause}"),
-        }
+        Ok(MaybeHttpsStream::Http(self.plain.clone().oneshot(uri).await?))
     }
 }
 
-fn builder(timeout: Duration, denied: &Arc<Denied>) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("thingway/", env!("CARGO_PKG_VERSION")))
-        .timeout(timeout)
-        .redirect(redirect::Policy::none())
-        // A proxy would resolve names itself, and reach what is denied here.
-        .no_proxy()
-        .dns_resolver(Resolver(denied.clone()))
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_idle_timeout(IDLE)
+/// TLS for receivers that a certificate of the system's trusted ones vouches for.
+async fn secure(
+    plain: HttpConnector<Resolver>,
+) -> Result<HttpsConnector<HttpConnector<Resolver>>, Cause> {
+    let found = spawn_blocking(rustls_native_certs::load_native_certs).await?;
+    let mut trusted = RootCertStore::empty();
+    trusted.add_parsable_certificates(found.certs);
+    if trusted.is_empty() {
+        let error = found.errors.first().map(ToString::to_string).unwrap_or_default();
+        warn!(error, "No trusted certificates: webhooks with https:// URLs fail");
+    }
+    let tls = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_only();
+    Ok(builder.enable_http1().wrap_connector(plain))
 }
 
-async fn drain(mut response: Response) {
-    let mut left = MOST_OF_A_BODY;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        left = match left.checked_sub(chunk.len()) {
-            Some(left) => left,
-            None => return,
-        };
-    }
+fn broke_off(error: &hyper::Error) -> String {
+    format!("the exchange broke off: {}", innermost(error))
+}
+
+/// The words of the innermost cause: it says what went wrong.
+fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error.source().map_or(error, innermost)
 }
 
 /// Looks names up as the system does, but finds no address in a denied network: so a name that
 /// is pointed elsewhere after it was registered leads nowhere.
+#[derive(Debug, Clone)]
 struct Resolver(Arc<Denied>);
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Cause;
+    type Future = BoxFuture<'static, Result<Self::Response, Cause>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Cause>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let denied = self.0.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> =
                 found.filter(|address| !denied.denies(address.ip())).collect();
             if allowed.is_empty() {
-                let reason = format!(
-                    "`{}` leads only into networks of delivery.denied_networks",
-                    name.as_str()
-                );
-                return Err(reason.into());
+                let reason = "leads only into networks of delivery.denied_networks";
+                return Err(format!("`{name}` {reason}").into());
             }
-            let addresses: Addrs = Box::new(allowed.into_iter());
-            Ok(addresses)
+            Ok(allowed.into_iter())
         })
     }
 }

@@ -1,16 +1,18 @@
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::{info, warn};
 
 use super::client::Client;
 use super::counters::Counters;
 use super::delivery::{Delivery, DeliveryOutcome};
+use super::link::{Idle, Link};
 use super::outbox::{Item, Outbox, Step, Ticket, Verdict};
 use super::outcome::Outcome;
 use super::source::Source;
@@ -22,7 +24,8 @@ pub(super) struct Courier {
     pub(super) webhook: Arc<Webhook>,
     pub(super) source: Source,
     pub(super) outbox: Outbox,
-    pub(super) client: Client,
+    pub(super) idle: Idle,
+    pub(super) client: Arc<Client>,
     pub(super) counters: Arc<Counters>,
     pub(super) stop: CancellationToken,
 }
@@ -42,6 +45,7 @@ struct Ended {
     attempt: u32,
     outcome: Outcome,
     took: Duration,
+    link: Option<Link>,
 }
 
 /// What a courier waits for besides answers and orders.
@@ -63,8 +67,10 @@ impl Courier {
 
 impl Round {
     async fn run(mut self) {
+        let stop = self.courier.stop.clone();
+        let mut stopped = pin!(stop.cancelled());
         while let Some(pause) = self.advance() {
-            self.wait(pause).await;
+            self.wait(pause, stopped.as_mut()).await;
         }
     }
 
@@ -99,21 +105,36 @@ impl Round {
     fn post(&mut self, ticket: Ticket, item: Arc<Item>, attempt: u32) {
         let client = self.courier.client.clone();
         let request = self.courier.webhook.request(&item.event);
+        let link = self.courier.idle.take(&request.target);
         self.under_way.push(Box::pin(async move {
             let begin = Instant::now();
-            let outcome = client.post(request).await;
-            Ended { ticket, item, attempt, outcome, took: begin.elapsed() }
+            let (outcome, link) = client.post(link, &request).await;
+            Ended { ticket, item, attempt, outcome, took: begin.elapsed(), link }
         }));
     }
 
-    async fn wait(&mut self, pause: Pause) {
+    async fn wait(&mut self, pause: Pause, stopped: Pin<&mut WaitForCancellationFuture<'_>>) {
         let Pause { until, news } = pause;
+        let until = until.into_iter().chain(self.courier.idle.next_end()).min();
         tokio::select! {
-            Some(ended) = self.under_way.next() => self.settle(&ended),
+            Some(ended) = self.under_way.next() => self.settle_all(ended),
             () = self.courier.source.ready(), if news => {}
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
             () = self.courier.webhook.wake.notified() => {}
-            () = self.courier.stop.cancelled(), if !self.finishing => self.finishing = true,
+            () = stopped, if !self.finishing => self.finishing = true,
+        }
+        self.courier.idle.close_until(Instant::now());
+    }
+
+    /// Settles what ended, and what else has ended by now: one look at what comes next does for
+    /// all.
+    fn settle_all(&mut self, first: Ended) {
+        let mut next = Some(first);
+        while let Some(mut ended) = next {
+            let link = ended.link.take();
+            link.into_iter().for_each(|link| self.courier.idle.keep(link, Instant::now()));
+            self.settle(&ended);
+            next = self.under_way.next().now_or_never().flatten();
         }
     }
 

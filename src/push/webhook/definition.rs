@@ -1,10 +1,12 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
 use super::network::Denied;
 use super::patch::{Fault, NewSecret, WebhookPatch};
 use super::secret::Secret;
+use super::target::Target;
 use crate::push::filter::{Filter, Pattern};
 
 /// Longer URLs are refused by many servers, and every list of webhooks shows them.
@@ -17,7 +19,7 @@ const MOST_PATTERNS: usize = 256;
 /// What somebody wants to be told, and where.
 #[derive(Debug, Clone)]
 pub(super) struct Definition {
-    pub(super) url: Url,
+    pub(super) target: Arc<Target>,
     pub(super) things: Vec<String>,
     pub(super) properties: Vec<String>,
     pub(super) events: Vec<String>,
@@ -28,9 +30,9 @@ impl Definition {
     /// A new definition; unlike a changed one it has to have a `url`.
     pub(super) fn create(patch: WebhookPatch, denied: &Denied) -> Result<Self, Vec<Fault>> {
         let missing = "is missing: say where deliveries go, as in https://receiver.example/hook";
-        let url = check(&patch, denied)?.ok_or_else(|| vec![Fault::new("url", missing)])?;
+        let target = check(&patch, denied)?.ok_or_else(|| vec![Fault::new("url", missing)])?;
         Ok(Self {
-            url,
+            target: Arc::new(target),
             things: patch.things.unwrap_or_default(),
             properties: patch.properties.unwrap_or_default(),
             events: patch.events.unwrap_or_default(),
@@ -40,9 +42,9 @@ impl Definition {
 
     /// The definition with what the patch names changed (RFC 7396).
     pub(super) fn changed(&self, patch: WebhookPatch, denied: &Denied) -> Result<Self, Vec<Fault>> {
-        let url = check(&patch, denied)?.unwrap_or_else(|| self.url.clone());
+        let target = check(&patch, denied)?.map(Arc::new);
         Ok(Self {
-            url,
+            target: target.unwrap_or_else(|| self.target.clone()),
             things: patch.things.unwrap_or_else(|| self.things.clone()),
             properties: patch.properties.unwrap_or_else(|| self.properties.clone()),
             events: patch.events.unwrap_or_else(|| self.events.clone()),
@@ -75,11 +77,11 @@ impl Definition {
     }
 }
 
-/// The patch's URL, if it has one and nothing in the patch is wrong.
-fn check(patch: &WebhookPatch, denied: &Denied) -> Result<Option<Url>, Vec<Fault>> {
+/// Where the patch's URL leads, if it has one and nothing in the patch is wrong.
+fn check(patch: &WebhookPatch, denied: &Denied) -> Result<Option<Target>, Vec<Fault>> {
     let mut faults = Vec::new();
-    let url = patch.url.as_deref().map(|text| check_url(text, denied)).transpose();
-    let url = url.unwrap_or_else(|reason| {
+    let target = patch.url.as_deref().map(|text| check_url(text, denied)).transpose();
+    let target = target.unwrap_or_else(|reason| {
         faults.push(Fault::new("url", reason));
         None
     });
@@ -93,10 +95,10 @@ fn check(patch: &WebhookPatch, denied: &Denied) -> Result<Option<Url>, Vec<Fault
     {
         faults.push(Fault::new("secret", invalid.to_string()));
     }
-    if faults.is_empty() { Ok(url) } else { Err(faults) }
+    if faults.is_empty() { Ok(target) } else { Err(faults) }
 }
 
-fn check_url(text: &str, denied: &Denied) -> Result<Url, String> {
+fn check_url(text: &str, denied: &Denied) -> Result<Target, String> {
     if text.len() > LONGEST_URL {
         return Err(format!("is longer than {LONGEST_URL} bytes"));
     }
@@ -113,7 +115,7 @@ fn check_url(text: &str, denied: &Denied) -> Result<Url, String> {
     }
     match literal_address(&url).filter(|address| denied.denies(*address)) {
         Some(address) => Err(format!("{address} lies in a network of delivery.denied_networks")),
-        None => Ok(url),
+        None => Target::new(url).map_err(|error| format!("can't be delivered to: {error}")),
     }
 }
 
@@ -208,7 +210,7 @@ mod tests {
         let patch = json!({"things": null, "enabled": false});
         let patch = WebhookPatch::read(patch.as_object().unwrap()).unwrap();
         let after = before.changed(patch, &denied).unwrap();
-        assert_eq!(after.url.as_str(), "http://x/");
+        assert_eq!(after.target.url.as_str(), "http://x/");
         assert!(after.things.is_empty() && !after.enabled);
         assert_eq!(after.events, ["e"]);
     }

@@ -24,9 +24,6 @@ pub enum StartError {
     /// There are more `[[webhooks]]` than allowed.
     #[error("there are more than {0} [[webhooks]]; raise limits.webhooks")]
     TooMany(usize),
-    /// No HTTP client could be made.
-    #[error("TLS can't be set up: {0}")]
-    Client(#[from] reqwest::Error),
 }
 
 /// Why a webhook was not made.

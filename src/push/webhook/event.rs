@@ -11,6 +11,8 @@ const PROPERTY_CHANGED: &str = "thingway.property.changed";
 const EVENT_OCCURRED: &str = "thingway.event.occurred";
 const GAP: &str = "thingway.gap";
 const TEST: &str = "thingway.test";
+/// What the attributes usually take.
+const ATTRIBUTES_BYTES: usize = 320;
 
 /// One CloudEvent, ready to be sent, with what the delivery log says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +122,9 @@ fn body(
         datacontenttype: "application/json",
         sequence: seq.map(|seq| seq.to_string()),
     };
+    let mut body = Vec::with_capacity(ATTRIBUTES_BYTES + data.len());
     // Serialising a plain struct into memory can't fail.
-    let mut body = serde_json::to_vec(&attributes).unwrap_or_default();
+    let _ = serde_json::to_writer(&mut body, &attributes);
     body.pop();
     body.extend_from_slice(b",\"data\":");
     body.extend_from_slice(data);

@@ -3,7 +3,7 @@
 //!
 //! A definition ([`WebhookPatch`]) becomes a webhook with a courier, a task of its own. It takes
 //! one event after the other from its own cursor in the log (`source`), the `outbox` decides what
-//! to send when, the `client` sends it. So a receiver that is down delays no other, and nothing
+//! to send when, the `client` sends it over the courier's own connections. So a receiver that is down delays no other, and nothing
 //! piles up for it: what it misses stays in the log, and where the log is outrun the receiver is
 //! told of the gap and gets the newest states.
 
@@ -17,13 +17,16 @@ mod delivery;
 mod error;
 mod event;
 mod health;
+mod link;
 mod manage;
 mod network;
 mod outbox;
 mod outcome;
 mod patch;
+mod request;
 mod secret;
 mod source;
+mod target;
 #[cfg(test)]
 mod tests;
 mod view;

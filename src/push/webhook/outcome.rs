@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER};
 
 /// A receiver may ask for a longer pause than ours, but not to be forgotten.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -89,7 +89,7 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn of(status: u16, headers: &[(reqwest::header::HeaderName, &str)]) -> Outcome {
+    fn of(status: u16, headers: &[(hyper::header::HeaderName, &str)]) -> Outcome {
         let headers =
             headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
         Outcome::of(StatusCode::from_u16(status).unwrap(), &headers)

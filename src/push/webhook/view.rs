@@ -72,7 +72,7 @@ impl WebhookView {
         let position = webhook.done_until();
         webhook.with(|state| Self {
             id: webhook.id.clone(),
-            url: state.definition.url.to_string(),
+            url: state.definition.target.url.to_string(),
             things: state.definition.things.clone(),
             properties: state.definition.properties.clone(),
             events: state.definition.events.clone(),

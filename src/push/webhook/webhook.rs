@@ -8,13 +8,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, Request};
+use super::client::Client;
 use super::definition::Definition;
 use super::delivery::{Deliveries, Delivery, DeliveryOutcome};
 use super::event::Event;
 use super::health::Health;
 use super::outcome::Outcome;
 use super::patch::Fault;
+use super::request::Request;
 use super::secret::{Keys, Secret};
 use crate::log::Seq;
 
@@ -119,9 +120,10 @@ impl Webhook {
     /// The request for one attempt at an event: signed anew, because receivers refuse old ones.
     pub(super) fn request(&self, event: &Event) -> Request {
         let timestamp = Timestamp::now().as_seconds();
-        let (url, keys) = self.with(|state| (state.definition.url.clone(), state.keys.clone()));
+        let (target, keys) =
+            self.with(|state| (state.definition.target.clone(), state.keys.clone()));
         let signature = keys.sign(Instant::now(), &event.id, timestamp, &event.body);
-        Request { url, id: event.id.clone(), timestamp, signature, body: event.body.clone() }
+        Request { target, id: event.id.clone(), timestamp, signature, body: event.body.clone() }
     }
 
     /// Changes what is wanted; without a filter or `enabled` among it, what failed is just tried
@@ -147,10 +149,11 @@ impl Webhook {
         Ok(())
     }
 
-    /// Makes one attempt at an event beside the others, and notes how it ended.
+    /// Makes one attempt at an event beside the others, over a connection of its own, and notes
+    /// how it ended.
     pub(super) async fn attempt(&self, client: &Client, event: &Event) -> Delivery {
         let begin = Instant::now();
-        let ended = client.post(self.request(event)).await;
+        let (ended, _) = client.post(None, &self.request(event)).await;
         let outcome = match ended {
             Outcome::Delivered { .. } => DeliveryOutcome::Delivered,
             Outcome::Gone | Outcome::Failed(_) => DeliveryOutcome::Failed,

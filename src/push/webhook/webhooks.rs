@@ -14,6 +14,7 @@ use super::courier::Courier;
 use super::definition::Definition;
 use super::error::{CreateError, StartError};
 use super::event::Events;
+use super::link::Idle;
 use super::network::Denied;
 use super::outbox::Outbox;
 use super::patch::{Fault, NewSecret, WebhookPatch};
@@ -33,7 +34,7 @@ pub struct Webhooks {
     most: usize,
     config: DeliveryConfig,
     pub(super) denied: Denied,
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
     pub(super) events: Arc<Events>,
     pub(super) log: Arc<dyn EventLog>,
     registry: Arc<Registry>,
@@ -53,7 +54,7 @@ impl Webhooks {
     /// take it; so cancel it after the last change, then call [`Webhooks::drain`].
     ///
     /// # Errors
-    /// When the configuration is not right, or TLS can't be set up.
+    /// When the configuration is not right.
     pub fn start(
         configured: &[WebhookConfig],
         delivery: DeliveryConfig,
@@ -70,7 +71,7 @@ impl Webhooks {
         let webhooks = Self {
             by_id: RwLock::default(),
             most,
-            client: Client::new(timeout, denied.clone())?,
+            client: Arc::new(Client::new(timeout, denied.clone())),
             config: delivery,
             denied,
             events: Arc::new(Events::new()),
@@ -145,6 +146,7 @@ impl Webhooks {
         Courier {
             source: Source::new(log, registry, self.events.clone(), filter, position),
             outbox: Outbox::new(&self.config),
+            idle: Idle::default(),
             client: self.client.clone(),
             counters: self.counters.clone(),
             stop: self.stop.clone(),

@@ -1,5 +1,6 @@
 //! Webhooks with real receivers on this machine, and with everything behind them.
 
+mod connecting;
 mod delivering;
 mod failing;
 mod managing;
