@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Order, View, respond, serve_on};
 use crate::limits::Limits;
-use crate::log::{EventLog, LogConfig, MemoryLog, Property, Seq, Source};
+use crate::log::{EventLog, LogConfig, MemoryLog, Property, Seq};
 use crate::push::cursor::Cursor;
 use crate::push::feed::Scope;
 use crate::push::filter::Filter;
@@ -61,12 +61,11 @@ impl World {
         let mut writing = self.recorder.write();
         let thing = writing.thing(&ThingId::from_name(thing), None, Timestamp::now()).unwrap();
         if thing.slot("level").is_some() {
-            writing.observe(&thing, 0, reading).unwrap();
+            writing.fold(&thing).observe(0, reading).unwrap();
         } else {
-            let source = Source { adapter: "field".into(), address: "a/b".into() };
-            let name = "level".into();
-            let property = Property { name, slot: 0, source, rule: None, write: None };
-            writing.add_property(&thing, property, reading).unwrap();
+            let (name, adapter) = ("level".into(), "field".into());
+            let property = Property { name, slot: 0, adapter, rule: None, write: None };
+            writing.fold(&thing).add(Arc::new(property), "a/b".into(), reading).unwrap();
         }
         drop(writing);
         thing.slot("level").unwrap().revision

@@ -7,7 +7,6 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -22,6 +21,7 @@ use crate::log::EventLog;
 use crate::push::herald::{Follower, Heralds, Voice};
 use crate::push::page::Page;
 use crate::registry::Registry;
+use crate::rest::Rewound;
 
 /// The read buffer is there from the first byte on, so it is most of what an idle socket costs;
 /// requests are a few hundred bytes, and larger ones make it grow for as long as they need.
@@ -50,9 +50,11 @@ struct Ends {
 
 /// The socket itself and what was read of it beyond the handshake.
 pub(super) fn taken_out(upgraded: hyper::Result<Upgraded>) -> Result<(TcpStream, Bytes), String> {
-    let parts = downcast::<TokioIo<TcpStream>>(upgraded.map_err(|error| error.to_string())?);
-    let parts = parts.map_err(|_| "the connection is none over TCP")?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    let upgraded = upgraded.map_err(|error| error.to_string())?;
+    let parts = upgraded.downcast::<TokioIo<Rewound>>();
+    let parts = parts.map_err(|_| "the connection is none of the server's")?;
+    let (unread, tcp) = parts.io.into_inner().into_parts();
+    Ok((tcp, [parts.read_buf, unread].concat().into()))
 }
 
 impl Line {

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Header, Request, Status};
 
 /// More headers than this are the router's.
-const MOST_HEADERS: usize = 32;
+pub(super) const MOST_HEADERS: usize = 32;
 
 /// What stands at the start of a connection's bytes.
 #[derive(Debug, PartialEq, Eq)]

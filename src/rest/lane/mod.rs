@@ -9,6 +9,8 @@ mod answer;
 mod connection;
 mod head;
 mod rewound;
+mod stream;
 
 pub(super) use connection::{Connection, End};
 pub(crate) use rewound::Rewound;
+pub(super) use stream::asked_for;

@@ -22,6 +22,11 @@ impl Rewound {
         Self { read, stream, arrived: Arc::default() }
     }
 
+    /// What is to be read again, and the connection.
+    pub(crate) fn into_parts(self) -> (Bytes, TcpStream) {
+        (self.read, self.stream)
+    }
+
     /// Set whenever something was read.
     pub(crate) fn arrived(&self) -> &Arc<AtomicBool> {
         &self.arrived
