@@ -4,9 +4,9 @@
 //!
 //! Bytes come in through `link` and become packets in `transport`, which alone knows rumqttc;
 //! `session` makes reports of them and keeps what the protocol owes the broker; `bridge` drives the
-//! three as an [`Adapter`]. Commands go back through `form` and `outbox`, and `echoes` knows them
-//! again when the broker sends them to us. `broker` is the other adapter of this crate: a broker
-//! of our own instead of a connection to one.
+//! three as an [`Adapter`], in a flood on a thread of its own. Commands go back through `form` and
+//! `outbox`, and `echoes` knows them again when the broker sends them to us. `broker` is the other
+//! adapter of this crate: a broker of our own instead of a connection to one.
 //!
 //! [`Adapter`]: thingway_sdk::Adapter
 

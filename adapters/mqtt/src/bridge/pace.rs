@@ -20,30 +20,43 @@ const MOST: f64 = 2.0 * FLOOD;
 /// A flood is over when it was none for so long: it costs a little to begin with another.
 const CALM: Duration = Duration::from_secs(1);
 
-/// How long to stay awake where the broker was found to wait for us.
-const AWAKE: Duration = Duration::from_millis(100);
+/// A broker sends so many QoS 1 and 2 messages ahead of our acknowledgements and does not say how
+/// many: mosquitto 20, unless told otherwise. Then it waits, and naps of ours would make the flood
+/// slower. It is known by naps in a row that bring just as many each, and by more that comes as
+/// soon as nobody naps.
+const ALIKE: u32 = 2;
+const MORE: f64 = 1.5;
 
-/// A broker sends so and so many QoS 1 and 2 messages ahead of our acknowledgements, and does not
-/// say how many; mosquitto 20, unless told otherwise. Then it waits, and a nap of ours would make
-/// the flood slower. It is known by this: so many naps in a row bring exactly the most that ever
-/// came at one time.
-const SIGNS_OF_WAITING: u32 = 2;
+/// How long to look whether more comes; how long to believe what was seen.
+const VIGIL: Duration = Duration::from_millis(5);
+const BELIEF: Duration = Duration::from_millis(100);
 
 pub(super) struct Pace {
     /// Packets beyond [`FEW_PER_SECOND`], at most [`MOST`].
     excess: f64,
     counted: Instant,
-    /// Packets since the link was last idle.
+    /// Packets since then.
     arrived: usize,
-    /// Those of them that the broker wants answered before it sends more.
+    /// Those of them that the broker wants answered before it sends others.
     owed: usize,
-    /// The most that were ever `owed`: the broker's window is no smaller.
-    most_owed: usize,
-    napped: bool,
-    signs_of_waiting: u32,
-    awake_until: Instant,
-    flood_until: Instant,
     flood: bool,
+    flood_until: Instant,
+    nap: Nap,
+}
+
+/// What is made of naps.
+#[derive(Debug, Clone, Copy)]
+enum Nap {
+    /// None was had yet, or for a while.
+    Possible,
+    /// The last one brought `brought` owed packets, as did `alike` ones before it.
+    Had { brought: usize, alike: u32 },
+    /// Stays awake for a [`VIGIL`]: with naps, so many packets came per second.
+    Watching { since: Instant, arrived: usize, with_naps: f64 },
+    /// The broker waits for us.
+    Harmful { until: Instant },
+    /// It does not.
+    Harmless { until: Instant },
 }
 
 impl Pace {
@@ -53,12 +66,9 @@ impl Pace {
             counted: now,
             arrived: 0,
             owed: 0,
-            most_owed: 0,
-            napped: false,
-            signs_of_waiting: 0,
-            awake_until: now,
-            flood_until: now,
             flood: false,
+            flood_until: now,
+            nap: Nap::Possible,
         }
     }
 
@@ -68,40 +78,59 @@ impl Pace {
         self.owed += usize::from(owed);
     }
 
+    /// Whether many packets come, or came a moment ago.
+    pub(super) fn is_flood(&self) -> bool {
+        self.flood
+    }
+
     /// Whether to nap, now that everything that came is done and answered.
     pub(super) fn may_nap(&mut self, now: Instant) -> bool {
         // Whoever has just napped has to look first.
         if self.arrived == 0 {
             return false;
         }
-        self.look_for_waiting(now);
         let passed = now.duration_since(self.counted).as_secs_f64();
         let rest = (self.excess - passed * FEW_PER_SECOND).max(0.0);
         self.excess = (rest + self.arrived as f64).min(MOST);
-        self.counted = now;
-        self.arrived = 0;
-        self.owed = 0;
-        if self.excess >= FLOOD {
+        let is_flood = self.excess >= FLOOD;
+        if is_flood {
             self.flood_until = now + CALM;
         }
         self.flood = now < self.flood_until;
-        self.napped = self.excess >= FLOOD && now >= self.awake_until;
-        self.napped
+        self.nap = if is_flood { self.judge(now, passed) } else { Nap::Possible };
+        self.counted = now;
+        self.arrived = 0;
+        self.owed = 0;
+        is_flood && !matches!(self.nap, Nap::Watching { .. } | Nap::Harmful { .. })
     }
 
-    /// Whether many packets come, or came a moment ago.
-    pub(super) fn is_flood(&self) -> bool {
-        self.flood
-    }
-
-    fn look_for_waiting(&mut self, now: Instant) {
-        let as_many_as_ever = self.owed == self.most_owed && self.owed * 2 > self.arrived;
-        self.most_owed = self.most_owed.max(self.owed);
-        self.signs_of_waiting =
-            if self.napped && as_many_as_ever { self.signs_of_waiting + 1 } else { 0 };
-        if self.signs_of_waiting == SIGNS_OF_WAITING {
-            self.signs_of_waiting = 0;
-            self.awake_until = now + AWAKE;
+    fn judge(&self, now: Instant, passed: f64) -> Nap {
+        match self.nap {
+            Nap::Possible => Nap::Had { brought: self.owed, alike: 0 },
+            Nap::Had { brought, alike } if brought == self.owed && brought > 0 => {
+                if alike + 1 < ALIKE {
+                    return Nap::Had { brought, alike: alike + 1 };
+                }
+                let with_naps = self.arrived as f64 / passed;
+                Nap::Watching { since: now, arrived: 0, with_naps }
+            }
+            Nap::Had { .. } => Nap::Had { brought: self.owed, alike: 0 },
+            Nap::Watching { since, arrived, with_naps } => {
+                let arrived = arrived + self.arrived;
+                let watched = now.duration_since(since);
+                if watched < VIGIL {
+                    return Nap::Watching { since, arrived, with_naps };
+                }
+                let until = now + BELIEF;
+                let awake = arrived as f64 / watched.as_secs_f64();
+                if awake > MORE * with_naps {
+                    Nap::Harmful { until }
+                } else {
+                    Nap::Harmless { until }
+                }
+            }
+            Nap::Harmful { until } | Nap::Harmless { until } if now >= until => Nap::Possible,
+            believed => believed,
         }
     }
 }
@@ -177,7 +206,7 @@ mod tests {
         for per_second in [30_000, 60_000] {
             let taken = Flow { per_second, window: 20, owed: true }.take();
             assert!(taken.packets * 100 > per_second as usize * 98, "{per_second} {taken:?}");
-            assert!(taken.naps < 50, "{per_second} {taken:?}");
+            assert!(taken.naps < 200, "{per_second} {taken:?}");
         }
         let taken = Flow { per_second: 10_000, window: 20, owed: true }.take();
         assert!(taken.naps > 200, "it seldom has to wait: {taken:?}");

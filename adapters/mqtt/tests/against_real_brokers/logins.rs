@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use thingway_mqtt::config::{BridgeConfig, Version};
 use thingway_sdk::conformance::{Recorder, Supervised};
 
-use crate::support::{Mosquitto, VERSIONS, bridge, config, connected};
+use crate::messages_are_accounted_for::flood;
+use crate::support::{Mosquitto, VERSIONS, bridge, config, connected, free_port};
 
 async fn with_password() -> Mosquitto {
     let directory = tempfile::tempdir().unwrap();
@@ -128,6 +129,28 @@ async fn tls_goes_by_the_given_authority() {
             .publish("meter", &vec![b'x'; 200_000], &["--cafile", &ca_file, "-h", "localhost"])
             .await;
         recorder.until("the message", |seen| seen.observed("meter").len() == 1).await;
+        assert!(running.stop().await.is_empty());
+    }
+}
+
+/// In a flood the link moves to another thread, and what is encrypted has to move with it.
+#[tokio::test]
+async fn tls_bears_a_flood() {
+    const MESSAGES: usize = 20_000;
+    let directory = tempfile::tempdir().unwrap();
+    write_certificate(&authority(), "localhost", directory.path());
+    let plain = free_port().await;
+    let options = format!(
+        "allow_anonymous true\nmax_queued_messages 0\ncertfile {{dir}}/cert.pem\n\
+        keyfile {{dir}}/key.pem\nlistener {plain} 127.0.0.1"
+    );
+    let broker = Mosquitto::prepared(directory, &options).await;
+    let ca_file = broker.directory.path().join("ca.pem");
+    for version in VERSIONS {
+        let (running, recorder) = connected(bridge(tls_config(&broker, &ca_file, version))).await;
+        let lines: String = (0..MESSAGES).map(|number| format!("{number}\n")).collect();
+        flood(plain, "0", &lines).await;
+        recorder.until("all", |seen| seen.applied.len() >= MESSAGES).await;
         assert!(running.stop().await.is_empty());
     }
 }
