@@ -393,9 +393,8 @@ impl Fold<'_, '_> {
             other => return Ok(other),
         }
         self.writing.hold(reading.value.heap_bytes(), slot.state.value.heap_bytes())?;
-        let kinds = Kinds::of(&reading.value);
-        if !slot.kinds.admits(kinds) {
-            slot.kinds = slot.kinds.widened(kinds);
+        if !slot.kinds.admit(&reading.value) {
+            slot.kinds = slot.kinds.widened(Kinds::of(&reading.value));
             self.writing.redescribe(self.thing);
         }
         slot.newest_device_time = slot.newest_device_time.max(reading.newest_device_time());
@@ -425,6 +424,10 @@ impl Fold<'_, '_> {
         let newest_device_time = reading.newest_device_time();
         let state = reading.into_state();
         let index = self.slots.len();
+        if index == self.slots.capacity() {
+            // Most things have few properties and get no more of them.
+            self.slots.reserve_exact(1 + index / 4);
+        }
         self.slots.push(Slot {
             property,
             address,

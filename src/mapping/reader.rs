@@ -134,10 +134,15 @@ impl Leaves for Collector<'_> {
     }
 
     fn whole(&mut self, value: Value) {
+        self.restart();
+        self.shape = Shape::Whole;
+        self.contents.push("", value);
+    }
+
+    fn restart(&mut self) {
         self.contents.truncate(self.start);
         self.device_time = None;
         self.time_note = None;
-        self.shape = Shape::Whole;
-        self.contents.push("", value);
+        self.shape = Shape::Object;
     }
 }

@@ -6,29 +6,30 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{DecodeError, Leaves, Limits};
+use super::{DecodeError, Leaves, Limits, Walked};
 use crate::model::Value;
 
-/// The outer result is a limit that was passed; the inner one tells whether this is JSON at all.
-type Walked = Result<Result<(), serde_json::Error>, DecodeError>;
+pub(super) fn walk(text: &str, limits: &Limits, out: &mut impl Leaves) -> Walked {
+    if !text.trim_ascii_start().starts_with('{') {
+        return whole(text, limits, out);
+    }
+    let mut walk = Walk { path: String::new(), depth: 0, leaves: 0, passed: None, limits, out };
+    let walked = walk.object(text);
+    match walk.passed {
+        Some(limit) if walked.is_ok() => Err(limit),
+        _ => Ok(walked),
+    }
+}
 
-pub(super) fn walk(bytes: &[u8], limits: &Limits, out: &mut impl Leaves) -> Walked {
-    let raw: &RawValue = match serde_json::from_slice(bytes) {
+fn whole(text: &str, limits: &Limits, out: &mut impl Leaves) -> Walked {
+    let raw: &RawValue = match serde_json::from_str(text) {
         Ok(raw) => raw,
         Err(error) => return Ok(Err(error)),
     };
     if nesting(raw.get()) > limits.depth {
         return Err(DecodeError::TooDeep(limits.depth));
     }
-    if !raw.get().starts_with('{') {
-        return Ok(Value::from_raw(raw).map(|value| out.whole(value)));
-    }
-    let mut walk = Walk { path: String::new(), leaves: 0, passed: None, limits, out };
-    let walked = walk.object(raw);
-    match walk.passed {
-        Some(limit) => Err(limit),
-        None => Ok(walked),
-    }
+    Ok(Value::from_raw(raw).map(|value| out.whole(value)))
 }
 
 /// How deep objects and arrays nest in a well-formed text.
@@ -53,6 +54,8 @@ fn nesting(json: &str) -> usize {
 struct Walk<'a, L> {
     /// The keys down to here, joined by dots; grows and shrinks with the walk.
     path: String,
+    /// How many objects are around here.
+    depth: usize,
     leaves: usize,
     passed: Option<DecodeError>,
     limits: &'a Limits,
@@ -60,18 +63,32 @@ struct Walk<'a, L> {
 }
 
 impl<L: Leaves> Walk<'_, L> {
-    fn object(&mut self, raw: &RawValue) -> Result<(), serde_json::Error> {
-        serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members(self))
+    fn object(&mut self, text: &str) -> Result<(), serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        self.depth += 1;
+        let walked = json.deserialize_map(Members(self)).and_then(|()| json.end());
+        self.depth -= 1;
+        walked
     }
 
     fn member(&mut self, key: &str, raw: &RawValue) -> Result<(), serde_json::Error> {
         let parent = self.path.len();
         self.push(key);
+        let json = raw.get();
+        let is_object = json.starts_with('{') && json[1..].trim_start() != "}";
+        let depth = match json.as_bytes().first() {
+            Some(b'{') if is_object => self.depth + 1,
+            Some(b'{' | b'[') => self.depth + nesting(json),
+            _ => self.depth,
+        };
         let walked = if self.path.len() > self.limits.name_bytes {
             self.passed = Some(DecodeError::NameTooLong(self.limits.name_bytes));
             Ok(())
-        } else if raw.get().starts_with('{') && raw.get()[1..].trim_start() != "}" {
-            self.object(raw)
+        } else if depth > self.limits.depth {
+            self.passed = Some(DecodeError::TooDeep(self.limits.depth));
+            Ok(())
+        } else if is_object {
+            self.object(json)
         } else {
             self.leaf(raw)
         };

@@ -4,6 +4,7 @@
 //! UTF-8, else octets. Nothing is guessed beyond that: `NaN`, `+1` and broken JSON stay text, and
 //! [`Decoded::note`] says so.
 
+mod flat;
 mod json;
 
 use std::str;
@@ -54,6 +55,8 @@ pub trait Leaves {
     /// The payload as a whole, when it is no JSON object. Leaves that came before are void: the
     /// payload turned out to be something else (a string deep in it was no valid JSON string).
     fn whole(&mut self, value: Value);
+    /// What came before is void: the payload is read anew.
+    fn restart(&mut self);
 }
 
 /// How a payload was read.
@@ -103,7 +106,7 @@ pub fn decode(
     }
     match declared(payload.content_type.as_deref()) {
         None => undeclared(bytes, limits, out),
-        Some(Encoding::Json) => match json::walk(bytes, limits, out)? {
+        Some(Encoding::Json) => match json(bytes, limits, out)? {
             Ok(()) => Ok(Decoded { encoding: Encoding::Json, note: None }),
             Err(not_json) => Err(DecodeError::NotJson(not_json.to_string())),
         },
@@ -117,6 +120,21 @@ pub fn decode(
             Ok(Decoded { encoding: Encoding::Octets, note: None })
         }
     }
+}
+
+/// The outer result is a limit that was passed; the inner one tells whether this is JSON at all.
+type Walked = Result<Result<(), serde_json::Error>, DecodeError>;
+
+fn json(bytes: &[u8], limits: &Limits, out: &mut impl Leaves) -> Walked {
+    let text = match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => return Ok(Err(serde::de::Error::custom(error))),
+    };
+    if flat::read(text, limits, out).is_some() {
+        return Ok(Ok(()));
+    }
+    out.restart();
+    json::walk(text, limits, out)
 }
 
 fn declared(content_type: Option<&str>) -> Option<Encoding> {
@@ -136,8 +154,8 @@ fn undeclared(
     out: &mut impl Leaves,
 ) -> Result<Decoded, DecodeError> {
     // A byte order mark before JSON may be ignored (RFC 8259, section 8.1); text keeps it.
-    let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let not_json = match json::walk(json, limits, out)? {
+    let unmarked = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let not_json = match json(unmarked, limits, out)? {
         Ok(()) => return Ok(Decoded { encoding: Encoding::Json, note: None }),
         Err(error) => error,
     };
@@ -162,6 +180,9 @@ fn undeclared(
 /// empty one is no path segment, and `.` and `..` are taken out of URLs by whoever reads them.
 #[must_use]
 pub fn property_name(text: &str) -> SmolStr {
+    if is_plain_name(text) {
+        return text.into();
+    }
     let mut name = String::with_capacity(text.len());
     push_name(&mut name, text);
     name.into()
@@ -173,6 +194,13 @@ fn push_name(name: &mut String, text: &str) {
         ".." => name.push_str("__"),
         _ => name.extend(text.chars().map(|c| if c.is_control() { '_' } else { c })),
     }
+}
+
+/// Whether a text is a property name as it is: printable ASCII, as nearly all are.
+fn is_plain_name(text: &str) -> bool {
+    // Without a way out at the first that is not, so that many are looked at in one go.
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte <= b'~'));
+    is_plain && !matches!(text, "" | "." | "..")
 }
 
 /// Text that its sender probably took for a JSON value.
@@ -198,6 +226,9 @@ mod tests {
         fn whole(&mut self, value: Value) {
             self.0.clear();
             self.0.push((String::new(), value.to_json()));
+        }
+        fn restart(&mut self) {
+            self.0.clear();
         }
     }
 

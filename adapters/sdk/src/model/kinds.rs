@@ -68,6 +68,14 @@ impl Kinds {
         Self(both)
     }
 
+    /// Whether this value is of one of these types: a whole number is where numbers are.
+    #[must_use]
+    pub fn admit(self, value: &Value) -> bool {
+        let is_number = matches!(value, Value::Number(_));
+        // Most values are numbers, and their digits need no look then.
+        is_number && self.0 & NUMBER != 0 || self.admits(Self::of(value))
+    }
+
     /// Whether a value of these types fits: a whole number fits where numbers do.
     #[must_use]
     pub fn admits(self, other: Self) -> bool {

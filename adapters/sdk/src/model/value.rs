@@ -70,7 +70,7 @@ impl Number {
     /// but a device that writes a decimal point means a measurement.
     #[must_use]
     pub fn is_integer(&self) -> bool {
-        !self.0.contains(['.', 'e', 'E'])
+        !self.0.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
     }
 }
 
