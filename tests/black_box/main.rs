@@ -28,4 +28,5 @@ mod streams_resume_without_a_seam;
 mod the_directory_keeps_wot_discovery;
 mod the_gateway_ends_cleanly_under_load;
 mod webhooks_are_signed_retried_and_isolated;
+mod webhooks_trust_the_systems_authorities;
 mod writes_reach_the_device_and_come_back;

@@ -18,6 +18,7 @@ use super::{Mosquitto, PATIENCE, Publisher, eventually};
 pub(crate) struct Builder {
     toml: String,
     args: Vec<String>,
+    environment: Vec<(String, String)>,
     bridges: bool,
 }
 
@@ -42,6 +43,12 @@ impl Builder {
     /// Adds a command-line argument.
     pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -71,7 +78,7 @@ impl Builder {
         if !self.bridges {
             command.args(["--mqtt-listen", "127.0.0.1:0"]);
         }
-        command.args(&self.args).current_dir(dir.path());
+        command.args(&self.args).envs(self.environment).current_dir(dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));

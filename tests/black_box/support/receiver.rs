@@ -74,6 +74,10 @@ impl Receiver {
         format!("http://{}{path}", self.addr)
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Answers the next requests so, one after the other.
     pub(crate) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         self.inner.script.lock().unwrap().extend(replies);
