@@ -81,16 +81,19 @@ impl Client {
                 Err(_) => {}
             }
         }
-        let target = &request.target;
-        let stream = self.connect(target).await;
-        let stream = stream.map_err(|error| format!("can't connect: {}", innermost(&*error)))?;
-        let link = Link::over(stream, target.clone()).await;
-        let mut link = link.map_err(|error| broke_off(&error))?;
+        // In a box: connecting takes much memory and is rare, and each delivery would take as much.
+        let mut link = Box::pin(self.connect(&request.target)).await?;
         let response = link.send(to_http()?).await.map_err(|error| broke_off(&error))?;
         Ok((link, response))
     }
 
-    async fn connect(&self, target: &Target) -> Result<Stream, Cause> {
+    async fn connect(&self, target: &Arc<Target>) -> Result<Link, String> {
+        let stream = self.reach(target).await;
+        let stream = stream.map_err(|error| format!("can't connect: {}", innermost(&*error)))?;
+        Link::over(stream, target.clone()).await.map_err(|error| broke_off(&error))
+    }
+
+    async fn reach(&self, target: &Target) -> Result<Stream, Cause> {
         let uri = target.uri.clone();
         if target.url.scheme() == "https" {
             let secure = self.secure.get_or_try_init(|| secure(self.plain.clone())).await?;

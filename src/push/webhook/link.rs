@@ -32,14 +32,15 @@ pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 pub(super) struct Link {
     target: Arc<Target>,
     requests: SendRequest<Full<Bytes>>,
-    /// `None` once it has come to its end.
-    connection: Option<Connection<Stream, Full<Bytes>>>,
+    /// `None` once it has come to its end. In a box, because a link is handed around often and
+    /// what TLS needs is large.
+    connection: Option<Box<Connection<Stream, Full<Bytes>>>>,
 }
 
 impl Link {
     pub(super) async fn over(stream: Stream, target: Arc<Target>) -> Result<Self, hyper::Error> {
         let (requests, connection) = handshake(stream).await?;
-        Ok(Self { target, requests, connection: Some(connection) })
+        Ok(Self { target, requests, connection: Some(Box::new(connection)) })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -65,7 +66,7 @@ impl Link {
 
 /// Waits for `work`, and moves the connection's bytes meanwhile.
 async fn drive<T>(
-    connection: &mut Option<Connection<Stream, Full<Bytes>>>,
+    connection: &mut Option<Box<Connection<Stream, Full<Bytes>>>>,
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = pin!(work);

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::Method;
+use hyper::header::{
+    ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT,
+};
 
 use super::target::Target;
 
@@ -11,6 +14,10 @@ const CLOUDEVENT: HeaderValue =
     HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
 const THINGWAY: HeaderValue =
     HeaderValue::from_static(concat!("thingway/", env!("CARGO_PKG_VERSION")));
+
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// One signed request.
 #[derive(Debug)]
@@ -24,15 +31,20 @@ pub(super) struct Request {
 
 impl Request {
     /// As it is sent.
-    pub(super) fn to_http(&self) -> Result<hyper::Request<Full<Bytes>>, hyper::http::Error> {
-        hyper::Request::post(self.target.path.clone())
-            .header(HOST, self.target.host.clone())
-            .header(USER_AGENT, THINGWAY)
-            .header(ACCEPT, ANYTHING)
-            .header(CONTENT_TYPE, CLOUDEVENT)
-            .header("webhook-id", &self.id)
-            .header("webhook-timestamp", self.timestamp)
-            .header("webhook-signature", &self.signature)
-            .body(Full::new(self.body.clone()))
+    pub(super) fn to_http(&self) -> Result<hyper::Request<Full<Bytes>>, InvalidHeaderValue> {
+        let headers = [
+            (HOST, self.target.host.clone()),
+            (USER_AGENT, THINGWAY),
+            (ACCEPT, ANYTHING),
+            (CONTENT_TYPE, CLOUDEVENT),
+            (ID, HeaderValue::from_str(&self.id)?),
+            (TIMESTAMP, self.timestamp.into()),
+            (SIGNATURE, HeaderValue::from_str(&self.signature)?),
+        ];
+        let mut request = hyper::Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.path.clone();
+        *request.headers_mut() = HeaderMap::from_iter(headers);
+        Ok(request)
     }
 }
