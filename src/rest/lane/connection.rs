@@ -91,8 +91,9 @@ impl Connection {
             };
             let read = tokio::select! {
                 biased;
-                read = read => read?,
+                // First, because somebody may never stop asking.
                 () = &mut closing => 0,
+                read = read => read?,
             };
             if read == 0 {
                 return Ok(End::Closed);

@@ -276,9 +276,15 @@ impl Gateway {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
-        ended
-            .await
-            .unwrap_or_else(|_| panic!("still runs {:?} after it was told to end", start.elapsed()))
+        let status = ended.await.unwrap_or_else(|_| {
+            panic!("still runs {:?} after it was told to end", start.elapsed())
+        });
+        eventually("its last words are read, too", async || {
+            let readers = Arc::strong_count(&self.output) - 1;
+            if readers == 0 { Ok(()) } else { Err(format!("{readers} go on")) }
+        })
+        .await;
+        status
     }
 
     /// How every test ends: nothing that arrived has vanished, nothing panicked, and the process

@@ -6,6 +6,9 @@ use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,7 +24,7 @@ use super::super::line::{Line, taken_out};
 use super::super::socket::Socket;
 use super::World;
 use crate::push::herald::Heralds;
-use crate::rest::HttpConfig;
+use crate::rest::{HttpConfig, Rewound};
 
 type Ws = WebSocketStream<TcpStream>;
 
@@ -41,7 +44,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = router(&world, config, &closing);
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(serve(listener, router));
         Self { world, address, closing }
     }
 
@@ -59,6 +62,15 @@ impl Server {
         let mut answer = vec![0; 4096];
         let length = timeout(PATIENCE, stream.read(&mut answer)).await.unwrap().unwrap();
         String::from_utf8_lossy(&answer[..length]).to_lowercase()
+    }
+}
+
+/// What the gateway's server does with a connection that asks for a socket.
+async fn serve(listener: TcpListener, router: Router) {
+    while let Ok((tcp, _)) = listener.accept().await {
+        let service = TowerToHyperService::new(router.clone());
+        let stream = TokioIo::new(Rewound::new(Bytes::new(), tcp));
+        tokio::spawn(Builder::new().serve_connection(stream, service).with_upgrades());
     }
 }
 
