@@ -231,9 +231,9 @@ impl Endpoint {
             self.wire.counters.unexpected += 1;
             return;
         };
+        self.server.acknowledged(now, &mut self.wire, owner);
         if token.is_none() {
             self.client.acknowledged(now, &mut self.wire, owner);
-            self.server.acknowledged(now, &mut self.wire, owner);
         } else if message.options.recognise(In::Response).is_err() {
             self.wire.counters.bad_options += 1;
             self.failed(now, owner, Failure::BadResponse);

@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn one_notification_in_24_hours_is_confirmable() {
         let mut observer = observer(Time::ZERO);
-        let hours = |hours| Duration::from_secs(hours * 3600);
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
         assert!(!observer.must_confirm(hours(1), false));
         assert!(observer.must_confirm(hours(1), false), "too soon after the one before");
         assert!(!observer.must_confirm(hours(23), false));

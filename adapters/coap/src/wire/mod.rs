@@ -159,14 +159,12 @@ impl Wire {
         }
     }
 
-    /// Forgets an address, and tells the owners of what was on its way to it.
-    pub(crate) fn forget(&mut self, address: SocketAddr) -> Vec<Owner> {
-        let Some(peer) = self.peers.remove(&address) else { return Vec::new() };
+    /// Forgets an address, and what is on its way to it.
+    pub(crate) fn forget(&mut self, address: SocketAddr) {
+        let Some(peer) = self.peers.remove(&address) else { return };
         self.by_silence.remove(&(peer.touched, address));
         self.timers.cancel(Timer::Retransmit(address));
         self.seen.forget(address);
-        let outstanding = peer.outstanding.map(|outstanding| outstanding.owner);
-        outstanding.into_iter().chain(peer.queue.into_iter().map(|queued| queued.owner)).collect()
     }
 
     fn peer(&mut self, now: Time, address: SocketAddr) -> Result<&mut Peer, Full> {
