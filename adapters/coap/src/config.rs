@@ -76,7 +76,8 @@ pub struct Limits {
     /// forgotten; when something is under way with all of them, the datagram is ignored.
     pub peers: usize,
     /// Confirmable messages that wait for their turn, per peer. Beyond, requests fail as busy,
-    /// registrations try again later, and separate responses and notifications are dropped.
+    /// separate responses are dropped, and observers are. Registrations to observe wait behind
+    /// them, as many again; beyond, they try again later.
     pub queued_per_peer: usize,
     /// Messages that are remembered so that duplicates are recognised. Beyond, the oldest go: its
     /// duplicate is then taken for a new message.

@@ -79,6 +79,12 @@ impl Endpoint {
         self.wire.counters
     }
 
+    /// How many things it holds: peers, messages, requests, observations, observers, bodies and
+    /// timers. All of them are bounded by the limits of the configuration.
+    pub fn size(&self) -> usize {
+        self.wire.size() + self.client.size() + self.server.size()
+    }
+
     // --- As a client ---
 
     /// Sends a request. It ends in one [`Event::Response`] or [`Event::Failed`], by the deadline.

@@ -36,6 +36,10 @@ impl<T: Copy + Eq + Hash + Ord> Timers<T> {
         self.queue.first().map(|(at, _)| *at)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Takes the first timer that is due.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<T> {
         let (_, timer) = *self.queue.first().filter(|(at, _)| *at <= now)?;

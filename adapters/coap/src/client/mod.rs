@@ -12,7 +12,7 @@ use crate::event::{Event, Failure, ObservationId, RequestId};
 use crate::exchange::Request;
 use crate::message::{Message, Token};
 use crate::time::Time;
-use crate::wire::{EXCHANGE_LIFETIME, Owner, Timer, Wire};
+use crate::wire::{EXCHANGE_LIFETIME, Lane, Owner, Timer, Wire};
 use call::{Call, Step};
 use group::Group;
 use observation::Observation;
@@ -103,7 +103,7 @@ impl Client {
         };
         self.tokens.insert((peer, token), Owner::Call(id));
         wire.timers.set(Timer::Deadline(id), deadline.unwrap_or(now + EXCHANGE_LIFETIME));
-        if wire.confirm(now, peer, message, Owner::Call(id)).is_err() {
+        if wire.confirm(now, peer, message, Owner::Call(id), Lane::Fast).is_err() {
             self.conclude(now, wire, id, Step::Failed(Failure::Busy));
         }
     }
@@ -242,8 +242,7 @@ impl Client {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn size(&self) -> usize {
-        self.tokens.len() + self.calls.len() + self.groups.len()
+        self.tokens.len() + self.calls.len() + self.groups.len() + self.observations.len()
     }
 }

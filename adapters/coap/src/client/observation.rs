@@ -12,7 +12,7 @@ use crate::exchange::{Request, Response};
 use crate::message::{Code, Message, Token, options};
 use crate::observe::Arrival;
 use crate::time::Time;
-use crate::wire::{Owner, Timer, Wire};
+use crate::wire::{Lane, Owner, Timer, Wire};
 
 const REGISTER: u32 = 0;
 const DEREGISTER: u32 = 1;
@@ -33,6 +33,8 @@ pub(super) struct Observation {
     /// The newest notification under this token.
     last: Option<Arrival>,
     echo: Option<Bytes>,
+    /// Whether this registration was answered by an Echo before.
+    challenged: bool,
     /// The request for the rest of a notification.
     fetch: Option<u64>,
     /// Failures since it last worked.
@@ -74,12 +76,13 @@ impl Client {
             token: Token::random(&mut wire.rng),
             last: None,
             echo: None,
+            challenged: false,
             fetch: None,
             failures: 0,
             observed: true,
         };
         self.observations.insert(id, observation);
-        self.register(now, wire, id);
+        self.register(now, wire, id, Lane::Slow);
         Ok(ObservationId(id))
     }
 
@@ -89,7 +92,9 @@ impl Client {
             Some(Phase::Registering) => {
                 self.interrupt(now, wire, id, Failure::Timeout.into(), None);
             }
-            Some(Phase::Pausing | Phase::Registered) => self.register(now, wire, id),
+            Some(Phase::Pausing | Phase::Registered) => {
+                self.register(now, wire, id, Lane::Slow);
+            }
             None => {}
         }
     }
@@ -98,7 +103,7 @@ impl Client {
         wire.events.push_back(Event::Stale { observation: ObservationId(id) });
     }
 
-    fn register(&mut self, now: Time, wire: &mut Wire, id: u64) {
+    fn register(&mut self, now: Time, wire: &mut Wire, id: u64, lane: Lane) {
         let Some(observation) = self.observations.get_mut(&id) else { return };
         observation.phase = Phase::Registering;
         let (peer, token) = (observation.peer, observation.token);
@@ -111,7 +116,7 @@ impl Client {
         }
         self.tokens.insert((peer, token), Owner::Observation(id));
         wire.timers.cancel(Timer::Observation(id));
-        if wire.confirm(now, peer, message, Owner::Observation(id)).is_err() {
+        if wire.confirm(now, peer, message, Owner::Observation(id), lane).is_err() {
             self.interrupt(now, wire, id, Failure::Busy.into(), None);
         }
     }
@@ -136,11 +141,13 @@ impl Client {
         let echo = message.options.get(options::ECHO);
         if let (Code::UNAUTHORIZED, Some(echo)) = (message.code, echo)
             && observation.phase == Phase::Registering
-            && observation.echo.as_ref() != Some(echo)
+            && !observation.challenged
         {
             observation.echo = Some(echo.clone());
+            observation.challenged = true;
             wire.answered(now, observation.peer, Owner::Observation(id));
-            return self.register(now, wire, id);
+            // Before all others to this device, for which one answer to a challenge will do.
+            return self.register(now, wire, id, Lane::Fast);
         }
         if !message.code.is_success() {
             let wait = message.options.uint(options::MAX_AGE);
@@ -161,7 +168,9 @@ impl Client {
         }
         observation.observed = order.is_some();
         observation.phase = Phase::Registered;
-        wire.answered(now, observation.peer, Owner::Observation(id));
+        observation.challenged = false;
+        // A renewal that still waits for its turn isn't needed any more.
+        wire.withdraw(now, observation.peer, Owner::Observation(id));
         self.renew_after(now, wire, id, message.options.max_age());
         self.fetch_rest(now, wire, id, message);
     }
@@ -258,6 +267,7 @@ impl Client {
         observation.phase = Phase::Pausing;
         observation.last = None;
         observation.echo = None;
+        observation.challenged = false;
         let (peer, token, fetch) = (observation.peer, observation.token, observation.fetch.take());
         observation.token = Token::random(&mut wire.rng);
         self.tokens.remove(&(peer, token));

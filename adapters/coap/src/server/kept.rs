@@ -66,6 +66,10 @@ impl<T> Kept<T> {
         (now < entry.until).then_some(entry.body)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn get(&self, now: Time, operation: &Operation) -> Option<&T> {
         let entry = self.entries.get(operation).filter(|entry| now < entry.until)?;
         Some(&entry.body)

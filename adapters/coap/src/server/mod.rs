@@ -18,7 +18,7 @@ use crate::exchange::{Request, Response};
 use crate::message::options::{self, In};
 use crate::message::{Code, Kind, Message, Token};
 use crate::time::Time;
-use crate::wire::{Owner, Timer, Wire};
+use crate::wire::{Lane, Owner, Timer, Wire};
 use echo::EchoKey;
 use kept::Kept;
 pub use notify::UnknownObserver;
@@ -254,7 +254,7 @@ impl Server {
         message: Message,
         owner: Owner,
     ) {
-        let sent = wire.confirm(now, peer, message, owner);
+        let sent = wire.confirm(now, peer, message, owner, Lane::Fast);
         if sent.is_err() {
             wire.counters.withheld += 1;
         }
@@ -301,6 +301,11 @@ impl Server {
         let mut response = Response::new(Code::UNAUTHORIZED);
         response.options.set(options::ECHO, self.echo.make(now, address));
         response
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        let transfers = self.uploads.len() + self.downloads.len();
+        self.pending.len() + self.leisurely.len() + self.observers.len() + transfers
     }
 
     /// The connection to a peer is gone, and with it all that it waited for.

@@ -9,7 +9,7 @@ use crate::event::{Event, IncomingId, ObserverId};
 use crate::exchange::Response;
 use crate::message::{Kind, Message, Token, options};
 use crate::time::Time;
-use crate::wire::{Owner, Wire};
+use crate::wire::{Lane, Owner, Wire};
 
 /// There is no such observer (any more).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +79,7 @@ impl Server {
             let observer = self.observers.remove(id.0).ok_or(UnknownObserver)?;
             wire.withdraw(now, observer.peer, Owner::Observer(id.0));
             let message = notification(observer.token, Kind::Confirmable, response);
-            if wire.confirm(now, observer.peer, message, Owner::Answer).is_err() {
+            if wire.confirm(now, observer.peer, message, Owner::Answer, Lane::Fast).is_err() {
                 wire.counters.withheld += 1;
             }
             wire.events.push_back(Event::ObserverGone { observer: id });
@@ -125,7 +125,7 @@ impl Server {
             return wire.send_once(now, peer, message, Owner::Observer(id));
         }
         observer.under_way = true;
-        if wire.confirm(now, peer, message, Owner::Observer(id)).is_err() {
+        if wire.confirm(now, peer, message, Owner::Observer(id), Lane::Fast).is_err() {
             // Too slow for all that it wants to know: it may register again.
             self.gone(now, wire, id);
         }

@@ -85,6 +85,10 @@ impl Observers {
         of_peer.map(|(_, id)| *id).collect()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(super) fn has_room(&self, peer: SocketAddr, limits: &Limits) -> bool {
         let here = self.per_address.get(&peer.ip()).copied().unwrap_or(0);
         self.by_id.len() < limits.observers && here < limits.observers_per_address

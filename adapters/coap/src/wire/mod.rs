@@ -75,6 +75,15 @@ pub(crate) enum Timer {
     Leisure(u64),
 }
 
+/// Where a message waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Somebody waits for it, or it goes on with what was begun.
+    Fast,
+    /// Behind all that is fast: registrations to observe are many, and nobody waits for them.
+    Slow,
+}
+
 /// No room for another message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -128,6 +137,12 @@ impl Wire {
     /// Whether the caller has left too much lying to take anything more in.
     pub(crate) fn is_full(&self) -> bool {
         self.events.len().max(self.out.len()) >= self.config.limits.unpolled
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        let queued: usize = self.peers.values().map(|peer| peer.queue.len()).sum();
+        let unpolled = self.events.len() + self.out.len();
+        self.peers.len() + queued + self.seen.len() + self.timers.len() + unpolled
     }
 
     // --- Peers ---
@@ -269,14 +284,12 @@ impl Wire {
         to: SocketAddr,
         message: Message,
         owner: Owner,
+        lane: Lane,
     ) -> Result<(), Full> {
         let limit = self.config.limits.queued_per_peer;
         let metered = owner == Owner::Answer;
         let peer = self.peer(now, to)?;
-        if peer.queue.len() >= limit {
-            return Err(Full);
-        }
-        peer.queue.push_back(Queued { owner, message, metered });
+        peer.enqueue(Queued { owner, message, metered, lane }, limit)?;
         self.send_next(now, to);
         Ok(())
     }
@@ -351,7 +364,8 @@ impl Wire {
             self.timers.set(Timer::Retransmit(to), now + MID_WAIT);
             return;
         };
-        let Some(Queued { owner, mut message, metered }) = peer.queue.pop_front() else { return };
+        let Some(queued) = peer.queue.pop_front() else { return };
+        let Queued { owner, mut message, metered, .. } = queued;
         message.mid = mid;
         let datagram = message.encode();
         let timeout = ACK_TIMEOUT.mul_f64(self.rng.random_range(1.0..=ACK_RANDOM_FACTOR));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Owner;
 use super::mids::Mids;
+use super::{Full, Lane, Owner};
 use crate::message::{Message, Token};
 use crate::time::Time;
 
@@ -34,6 +34,7 @@ pub(super) struct Queued {
     pub(super) owner: Owner,
     pub(super) message: Message,
     pub(super) metered: bool,
+    pub(super) lane: Lane,
 }
 
 #[derive(Debug)]
@@ -65,6 +66,20 @@ impl Peer {
 
     pub(super) fn is_idle(&self) -> bool {
         self.outstanding.is_none() && self.queue.is_empty()
+    }
+
+    pub(super) fn enqueue(&mut self, queued: Queued, limit: usize) -> Result<(), Full> {
+        let is_fast = |queued: &&Queued| queued.lane == Lane::Fast;
+        let fast = self.queue.iter().take_while(is_fast).count();
+        let (at, before) = match queued.lane {
+            Lane::Fast => (fast, fast),
+            Lane::Slow => (self.queue.len(), self.queue.len() - fast),
+        };
+        if before >= limit {
+            return Err(Full);
+        }
+        self.queue.insert(at, queued);
+        Ok(())
     }
 
     pub(super) fn remember_non(&mut self, mid: u16, owner: Owner) {

@@ -135,7 +135,13 @@ impl Bench {
     }
 }
 
-pub(crate) fn message(kind: Kind, code: Code, mid: u16, token: &[u8], payload: &'static str) -> Message {
+pub(crate) fn message(
+    kind: Kind,
+    code: Code,
+    mid: u16,
+    token: &[u8],
+    payload: &'static str,
+) -> Message {
     let (token, options) = (Token::new(token).unwrap(), Options::default());
     Message { kind, code, mid, token, options, payload: Bytes::from_static(payload.as_bytes()) }
 }
