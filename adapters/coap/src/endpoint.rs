@@ -99,8 +99,9 @@ impl Endpoint {
         self.client.request(now, &mut self.wire, peer, request, deadline)
     }
 
-    /// Sends a request to a multicast group. Each answer until then is an [`Event::Response`]; the
-    /// end is an [`Event::GroupEnded`].
+    /// Sends a request to a multicast group, in one Non-confirmable message. Each answer until then
+    /// is an [`Event::Response`], and the end an [`Event::GroupEnded`]; long answers, of which the
+    /// rest is then still on its way, may come after it.
     pub fn request_group(
         &mut self,
         now: Time,
@@ -193,7 +194,7 @@ impl Endpoint {
                 if let (Malformed::Format { kind: Kind::Confirmable, mid }, false) =
                     (malformed, group)
                 {
-                    self.wire.answer(now, from, &Message::empty(Kind::Reset, mid));
+                    self.wire.reject(now, from, mid);
                 }
             }
         }
@@ -216,7 +217,7 @@ impl Endpoint {
             },
             // A ping (RFC 7252 section 4.3).
             Kind::Confirmable if !message.code.is_request() && !message.code.is_response() => {
-                self.wire.answer(now, from, &Message::empty(Kind::Reset, message.mid));
+                self.wire.reject(now, from, message.mid);
             }
             Kind::Confirmable | Kind::NonConfirmable => {
                 if self.wire.is_duplicate(now, from, &message) {

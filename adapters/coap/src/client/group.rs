@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::{Call, Client, Purpose, Running, Taken};
-use crate::event::{Event, RequestId};
+use crate::event::{Event, Failure, RequestId};
 use crate::exchange::Request;
 use crate::message::{Kind, Message, Token};
 use crate::time::Time;
@@ -31,6 +31,11 @@ impl Client {
         until: Time,
     ) -> RequestId {
         let request_id = RequestId(wire.new_id());
+        if self.groups.len() >= wire.config.limits.requests {
+            let failure = Failure::Busy;
+            wire.events.push_back(Event::Failed { request: request_id, failure });
+            return request_id;
+        }
         let token = Token::random(&mut wire.rng);
         let message = Message {
             kind: Kind::NonConfirmable,

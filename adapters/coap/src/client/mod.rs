@@ -82,8 +82,15 @@ impl Client {
     }
 
     pub(crate) fn cancel(&mut self, now: Time, wire: &mut Wire, request: RequestId) {
-        self.end(now, wire, request.0);
         self.end_group(wire, request);
+        let purposes = [Purpose::Caller(request), Purpose::Member(request)];
+        let of_it =
+            |(id, running): (&u64, &Running)| purposes.contains(&running.purpose).then_some(*id);
+        let mut calls: Vec<u64> = self.calls.iter().filter_map(of_it).collect();
+        calls.sort_unstable();
+        for id in calls {
+            self.end(now, wire, id);
+        }
     }
 
     /// Starts a request of our own, beyond what the caller asked for.
@@ -233,10 +240,11 @@ impl Client {
 
     /// The connection to a peer is gone, and with it all that was asked of it.
     pub(crate) fn disconnected(&mut self, now: Time, wire: &mut Wire, peer: SocketAddr) {
-        let lost: Vec<Owner> = (self.tokens.iter())
+        let mut lost: Vec<Owner> = (self.tokens.iter())
             .filter(|((address, _), _)| *address == peer)
             .map(|(_, owner)| *owner)
             .collect();
+        lost.sort_unstable();
         for owner in lost {
             self.failed(now, wire, owner, Failure::Disconnected);
         }

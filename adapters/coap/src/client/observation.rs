@@ -242,8 +242,12 @@ impl Client {
         observation.failures = 0;
         let observed = observation.observed;
         response.options.remove(options::OBSERVE);
+        let settings = wire.config.observe;
         let fresh_until = now + Duration::from_secs(response.options.max_age().into());
-        wire.timers.set(Timer::Freshness(id.0), fresh_until + wire.config.observe.stale_after);
+        // What is polled can't be fresher than polling makes it.
+        let polled_until = if observed { now } else { now + settings.poll_at_most };
+        let stale_at = fresh_until.max(polled_until) + settings.stale_after;
+        wire.timers.set(Timer::Freshness(id.0), stale_at);
         wire.events.push_back(Event::Notified { observation: id, response, observed, fresh_until });
     }
 
@@ -301,6 +305,8 @@ impl Client {
     }
 
     pub(crate) fn observations(&self) -> Vec<ObservationId> {
-        self.observations.keys().copied().map(ObservationId).collect()
+        let mut all: Vec<_> = self.observations.keys().copied().map(ObservationId).collect();
+        all.sort_unstable();
+        all
     }
 }

@@ -7,12 +7,13 @@ mod kept;
 mod notify;
 mod observers;
 mod operation;
+mod unverified;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::block::{Assembly, Block, BlockSize};
+use crate::block::{Assembly, Block};
 use crate::event::{Event, IncomingId, ObserverId};
 use crate::exchange::{Request, Response};
 use crate::message::options::{self, In};
@@ -215,19 +216,7 @@ impl Server {
         if let Some(observer) = pending.observer {
             self.confirm_registration(now, wire, observer, &mut response);
         }
-        let mut message = self.first_message(now, wire, &pending, &response);
-        let allowance = wire.allowance(now, pending.peer);
-        if message.encode().len() > allowance {
-            let smaller = match pending.method {
-                Code::GET => self.challenge(now, pending.peer),
-                // It was carried out, so it can't be asked to come again.
-                _ => Response::new(response.code),
-            };
-            message = self.first_message(now, wire, &pending, &smaller);
-            if message.encode().len() > allowance {
-                message.options.remove(options::ECHO);
-            }
-        }
+        let mut message = self.fitting(now, wire, &pending, &response);
         match (pending.kind, pending.acknowledged) {
             (Kind::Confirmable, false) => {
                 message.kind = Kind::Acknowledgement;
@@ -272,21 +261,11 @@ impl Server {
         if !response.code.is_success() || !room {
             return;
         }
-        let allowance = wire.allowance(now, pending.peer);
-        let mut size = pending.block2.map_or(wire.config.block_size, |block| block.size);
-        loop {
-            let message = self.sliced(now, wire, pending, response, size);
-            if message.encode().len() <= allowance {
-                let id = wire.new_id();
-                let leisure = wire.between((Duration::ZERO, LEISURE));
-                wire.timers.set(Timer::Leisure(id), now + leisure);
-                self.leisurely.insert(id, (pending.peer, message));
-                return;
-            }
-            match BlockSize::at_most(size.bytes() / 2) {
-                Some(smaller) => size = smaller,
-                None => return,
-            }
+        if let Some(message) = self.small_enough(now, wire, pending, response) {
+            let id = wire.new_id();
+            let leisure = wire.between((Duration::ZERO, LEISURE));
+            wire.timers.set(Timer::Leisure(id), now + leisure);
+            self.leisurely.insert(id, (pending.peer, message));
         }
     }
 
@@ -294,13 +273,6 @@ impl Server {
         if let Some((peer, message)) = self.leisurely.remove(&id) {
             wire.send_once(now, peer, message, Owner::Answer);
         }
-    }
-
-    /// Asks an address to prove itself (RFC 9175 section 2.4).
-    fn challenge(&self, now: Time, address: SocketAddr) -> Response {
-        let mut response = Response::new(Code::UNAUTHORIZED);
-        response.options.set(options::ECHO, self.echo.make(now, address));
-        response
     }
 
     pub(crate) fn size(&self) -> usize {

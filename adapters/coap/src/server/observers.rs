@@ -82,7 +82,9 @@ impl Observers {
 
     pub(super) fn of_peer(&self, peer: SocketAddr) -> Vec<u64> {
         let of_peer = self.by_token.iter().filter(|((address, _), _)| *address == peer);
-        of_peer.map(|(_, id)| *id).collect()
+        let mut ids: Vec<u64> = of_peer.map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        ids
     }
 
     pub(super) fn len(&self) -> usize {

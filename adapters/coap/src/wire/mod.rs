@@ -45,7 +45,7 @@ const FORGET_AMONG: usize = 16;
 const MID_WAIT: Duration = Duration::from_secs(1);
 
 /// Whom a message is sent for, and who is told what became of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
     Call(u64),
     Observation(u64),
@@ -342,6 +342,11 @@ impl Wire {
         let datagram = message.encode();
         self.seen.keep_answer((to, message.mid), datagram.clone(), &self.config.limits);
         self.send_metered(now, to, datagram);
+    }
+
+    /// Rejects a message that isn't remembered: a ping, or one with a format error.
+    pub(crate) fn reject(&mut self, now: Time, to: SocketAddr, mid: u16) {
+        self.send_metered(now, to, Message::empty(Kind::Reset, mid).encode());
     }
 
     fn send_metered(&mut self, now: Time, to: SocketAddr, datagram: Bytes) {

@@ -60,7 +60,7 @@ struct Device {
     endpoint: Endpoint,
     max_age: u32,
     versions: HashMap<usize, u32>,
-    observers: HashMap<ObserverId, usize>,
+    observers: BTreeMap<ObserverId, usize>,
 }
 
 impl Device {
@@ -152,7 +152,7 @@ impl World {
             endpoint: Endpoint::new(config(), [nth; 32]),
             max_age,
             versions: HashMap::new(),
-            observers: HashMap::new(),
+            observers: BTreeMap::new(),
         };
         let client = Client {
             address: "198.51.100.1:40000".parse().unwrap(),
@@ -253,12 +253,12 @@ fn a_thousand_resources_of_fifty_devices_converge() {
     let mut world = World::new(1, 50, 0.3, 60);
     world.observe_all();
     world.run_until(300 * SECOND);
-    world.change_some(3000, Duration::from_millis(200));
+    world.change_some(1500, Duration::from_millis(200));
     // Some devices are switched off and on; nobody is told.
     for nth in 0..10 {
         world.devices[nth].restart(200 + nth as u8);
     }
-    world.change_some(3000, Duration::from_millis(200));
+    world.change_some(1500, Duration::from_millis(200));
     assert!(world.client.endpoint.counters().overtaken > 0, "nothing was reordered");
     assert!(world.client.endpoint.counters().duplicates > 0, "nothing was doubled");
     // When nothing changes and nothing is lost any more, all is known soon.

@@ -5,6 +5,7 @@
 mod a_lossy_network_converges;
 mod any_datagram_is_survived;
 mod blocks_make_bodies;
+mod bodies_survive_a_lossy_network;
 mod hostile_peers_change_nothing;
 mod messages_are_sent_until_acknowledged;
 mod observing_goes_on;

@@ -132,6 +132,19 @@ fn format_errors_are_rejected_when_confirmable() {
 }
 
 #[test]
+fn a_format_error_does_not_replace_the_answer_to_another_message() {
+    let mut bench = Bench::new();
+    let request = get_request(900, b"t", "a");
+    bench.give(&request);
+    let response = bench.respond(text("x"));
+    bench.endpoint.handle_datagram(bench.now, peer(), b"\x40\x01\x03\x84\xff");
+    assert_eq!(bench.sent(), [empty(Kind::Reset, 900)]);
+    bench.give(&empty(Kind::Confirmable, 900));
+    assert_eq!(bench.sent(), [empty(Kind::Reset, 900)]);
+    assert_eq!(bench.ask(&request), [response]);
+}
+
+#[test]
 fn a_group_is_never_answered_by_a_reset() {
     let mut bench = Bench::new();
     for message in [

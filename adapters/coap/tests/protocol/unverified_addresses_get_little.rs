@@ -1,5 +1,6 @@
 //! Nobody is flooded by forging his address (RFC 9175 section 2.4).
 
+use thingway_coap::block::Block;
 use thingway_coap::config::{Addresses, Limits};
 use thingway_coap::message::{Code, Kind, Message, options};
 use thingway_coap::{Config, Event, Response};
@@ -73,11 +74,24 @@ fn no_more_than_three_times_is_ever_sent() {
 }
 
 #[test]
-fn what_was_carried_out_is_not_asked_for_again() {
+fn what_was_carried_out_is_answered_in_small_blocks() {
     let mut bench = Bench::new();
-    bench.give(&message(Kind::Confirmable, Code::POST, 900, b"12345678", ""));
-    let response = bench.respond(Response::with_body(Code::CHANGED, 0, LONG));
-    assert_eq!((response.code, response.payload.len()), (Code::CHANGED, 0));
+    let post = |mid| Message { code: Code::POST, ..get_request(mid, b"12345678", "carry-it-out") };
+    let mut sent = Vec::new();
+    bench.give(&post(900));
+    let mut response = bench.respond(Response::with_body(Code::CHANGED, 0, LONG));
+    loop {
+        let part = Block::read(&response.options, options::BLOCK2).unwrap().unwrap();
+        sent.extend_from_slice(&response.payload);
+        if !part.more {
+            break;
+        }
+        let mut next = post(901 + part.number as u16);
+        Block { number: part.number + 1, ..part }.write(&mut next.options, options::BLOCK2);
+        response = bench.ask(&next).remove(0);
+    }
+    assert_eq!(sent, LONG.as_bytes());
+    assert!(bench.events().is_empty(), "it was carried out once");
 }
 
 #[test]
