@@ -3,6 +3,7 @@
 //! but their owners, and of addresses whether they are verified.
 
 mod mids;
+mod outgoing;
 mod peer;
 mod seen;
 
@@ -18,19 +19,13 @@ use crate::config::{Addresses, Config};
 use crate::event::{Counters, Event};
 use crate::message::{Kind, Message, Token};
 use crate::time::{Time, Timers};
-use peer::{Outstanding, Peer, Queued};
+use peer::{Outstanding, Peer};
 use seen::Seen;
 
 /// How long a Confirmable message ID may turn up again (RFC 7252 section 4.8.2).
 pub(crate) const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 /// How long a Non-confirmable message ID may turn up again (RFC 7252 section 4.8.2).
 const NON_LIFETIME: Duration = Duration::from_secs(145);
-/// RFC 7252 section 4.8
-const ACK_TIMEOUT: Duration = Duration::from_secs(2);
-/// RFC 7252 section 4.8
-const ACK_RANDOM_FACTOR: f64 = 1.5;
-/// RFC 7252 section 4.8
-const MAX_RETRANSMIT: u32 = 4;
 
 /// How many bytes go to an address that isn't verified, for each that came from it (RFC 9175
 /// section 2.4).
@@ -41,8 +36,6 @@ const VERIFIED_FOR: Duration = Duration::from_secs(600);
 const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How many of the most silent peers are looked at for one that can be forgotten.
 const FORGET_AMONG: usize = 16;
-/// When all message IDs are in use, it is looked again after this time.
-const MID_WAIT: Duration = Duration::from_secs(1);
 
 /// Whom a message is sent for, and who is told what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -273,144 +266,5 @@ impl Wire {
         self.timers.cancel(Timer::Retransmit(address));
         self.send_next(now, address);
         Some(owner)
-    }
-
-    // --- What goes out ---
-
-    /// Sends a Confirmable message when it is its turn. The message gets its ID when it is sent.
-    pub(crate) fn confirm(
-        &mut self,
-        now: Time,
-        to: SocketAddr,
-        message: Message,
-        owner: Owner,
-        lane: Lane,
-    ) -> Result<(), Full> {
-        let limit = self.config.limits.queued_per_peer;
-        let metered = owner == Owner::Answer;
-        let peer = self.peer(now, to)?;
-        peer.enqueue(Queued { owner, message, metered, lane }, limit)?;
-        self.send_next(now, to);
-        Ok(())
-    }
-
-    /// Whether a message waits for its turn.
-    pub(crate) fn is_queued(&self, to: SocketAddr, owner: Owner) -> bool {
-        let queue = self.peers.get(&to).map(|peer| &peer.queue);
-        queue.is_some_and(|queue| queue.iter().any(|queued| queued.owner == owner))
-    }
-
-    /// Puts a newer message in the place of one that waits for its turn.
-    pub(crate) fn supersede(&mut self, to: SocketAddr, owner: Owner, message: Message) {
-        let queue = self.peers.get_mut(&to).map(|peer| &mut peer.queue);
-        let queued = queue.and_then(|queue| queue.iter_mut().find(|queued| queued.owner == owner));
-        if let Some(queued) = queued {
-            queued.message = message;
-        }
-    }
-
-    /// Sends a Non-confirmable message at once. An answer counts against what may be sent to an
-    /// address that isn't verified.
-    pub(crate) fn send_once(
-        &mut self,
-        now: Time,
-        to: SocketAddr,
-        mut message: Message,
-        owner: Owner,
-    ) {
-        let mid = self.peer(now, to).ok().and_then(|peer| {
-            let mid = peer.mids.take(now)?;
-            if owner != Owner::Answer {
-                peer.remember_non(mid, owner);
-            }
-            Some(mid)
-        });
-        let Some(mid) = mid else {
-            self.counters.withheld += 1;
-            return;
-        };
-        message.mid = mid;
-        match owner {
-            Owner::Answer => self.send_metered(now, to, message.encode()),
-            _ => self.out.push_back((to, message.encode())),
-        }
-    }
-
-    /// Answers a message by an acknowledgement or Reset that bears its ID, now and whenever the
-    /// message comes again.
-    pub(crate) fn answer(&mut self, now: Time, to: SocketAddr, message: &Message) {
-        let datagram = message.encode();
-        self.seen.keep_answer((to, message.mid), datagram.clone(), &self.config.limits);
-        self.send_metered(now, to, datagram);
-    }
-
-    /// Rejects a message that isn't remembered: a ping, or one with a format error.
-    pub(crate) fn reject(&mut self, now: Time, to: SocketAddr, mid: u16) {
-        self.send_metered(now, to, Message::empty(Kind::Reset, mid).encode());
-    }
-
-    fn send_metered(&mut self, now: Time, to: SocketAddr, datagram: Bytes) {
-        if self.allowance(now, to) < datagram.len() {
-            self.counters.withheld += 1;
-            return;
-        }
-        if let Some(peer) = self.peers.get_mut(&to) {
-            peer.credit = peer.credit.saturating_sub(datagram.len());
-        }
-        self.out.push_back((to, datagram));
-    }
-
-    fn send_next(&mut self, now: Time, to: SocketAddr) {
-        let Some(peer) = self.peers.get_mut(&to) else { return };
-        if peer.outstanding.is_some() || peer.queue.is_empty() {
-            return;
-        }
-        let Some(mid) = peer.mids.take(now) else {
-            self.timers.set(Timer::Retransmit(to), now + MID_WAIT);
-            return;
-        };
-        let Some(queued) = peer.queue.pop_front() else { return };
-        let Queued { owner, mut message, metered, .. } = queued;
-        message.mid = mid;
-        let datagram = message.encode();
-        let timeout = ACK_TIMEOUT.mul_f64(self.rng.random_range(1.0..=ACK_RANDOM_FACTOR));
-        peer.outstanding = Some(Outstanding {
-            owner,
-            mid,
-            token: message.token,
-            datagram: datagram.clone(),
-            again: 0,
-            timeout,
-            metered,
-        });
-        self.timers.set(Timer::Retransmit(to), now + timeout);
-        self.send(now, to, datagram, metered);
-    }
-
-    /// Sends the outstanding message of a peer again; the owner is returned when it was sent often
-    /// enough.
-    pub(crate) fn retransmit(&mut self, now: Time, to: SocketAddr) -> Option<Owner> {
-        let Some(outstanding) = self.peers.get_mut(&to)?.outstanding.as_mut() else {
-            self.send_next(now, to);
-            return None;
-        };
-        if outstanding.again == MAX_RETRANSMIT {
-            return self.end_outstanding(now, to, |_| true);
-        }
-        outstanding.again += 1;
-        outstanding.timeout *= 2;
-        let (datagram, metered) = (outstanding.datagram.clone(), outstanding.metered);
-        let at = now + outstanding.timeout;
-        self.timers.set(Timer::Retransmit(to), at);
-        self.counters.retransmitted += 1;
-        self.send(now, to, datagram, metered);
-        None
-    }
-
-    fn send(&mut self, now: Time, to: SocketAddr, datagram: Bytes, metered: bool) {
-        match metered {
-            true => self.send_metered(now, to, datagram),
-            false => self.out.push_back((to, datagram)),
-        }
     }
 }
