@@ -33,6 +33,8 @@ pub(super) struct Call {
     repeats: u8,
     block_size: BlockSize,
     body_limit: usize,
+    /// Whether another state of the resource will do as well as the one that was begun with.
+    any_state: bool,
 }
 
 /// Where a body stands that is sent in blocks.
@@ -54,7 +56,15 @@ impl Call {
     pub(super) fn new(request: Request, block_size: BlockSize, body_limit: usize) -> Self {
         let upload = (request.payload.len() > block_size.bytes())
             .then_some(Upload { offset: 0, size: block_size });
-        Self { request, upload, download: None, echo: None, repeats: 0, block_size, body_limit }
+        // Reading once more from the start is safe with GET only.
+        let any_state = request.method == Code::GET;
+        let (download, echo, repeats) = (None, None, 0);
+        Self { request, upload, download, echo, repeats, block_size, body_limit, any_state }
+    }
+
+    /// The rest of a response whose first block is here: of this state, or none.
+    pub(super) fn rest(request: Request, block_size: BlockSize, body_limit: usize) -> Self {
+        Self { any_state: false, ..Self::new(request, block_size, body_limit) }
     }
 
     /// The next message to send; it gets its message ID later. None when the body has more blocks
@@ -195,11 +205,10 @@ impl Call {
         }
     }
 
-    /// The resource has changed since the first block. To read it once more from the start is safe
-    /// with GET only.
+    /// The resource has changed since the first block.
     fn download_anew(&mut self) -> Step {
         self.download = None;
-        match self.request.method == Code::GET && self.may_repeat() {
+        match self.any_state && self.may_repeat() {
             true => Step::Send,
             false => Step::Failed(Failure::Unsteady),
         }

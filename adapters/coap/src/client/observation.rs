@@ -19,6 +19,8 @@ const DEREGISTER: u32 = 1;
 
 /// How long the response to a registration may take after it was acknowledged.
 const RESPONSE_WAIT: Duration = Duration::from_secs(93);
+/// How often a state that changes while it is fetched is asked for again at once.
+const MAX_UNSTEADY: u8 = 4;
 /// The first pause after a registration failed.
 const BACK_OFF: Duration = Duration::from_secs(2);
 
@@ -37,6 +39,8 @@ pub(super) struct Observation {
     challenged: bool,
     /// The request for the rest of a notification.
     fetch: Option<u64>,
+    /// How often in a row the state changed before its last block was here.
+    unsteady: u8,
     /// Failures since it last worked.
     failures: u32,
     observed: bool,
@@ -78,6 +82,7 @@ impl Client {
             echo: None,
             challenged: false,
             fetch: None,
+            unsteady: 0,
             failures: 0,
             observed: true,
         };
@@ -116,6 +121,7 @@ impl Client {
         }
         self.tokens.insert((peer, token), Owner::Observation(id));
         wire.timers.cancel(Timer::Observation(id));
+        wire.withdraw_queued(peer, Owner::Observation(id));
         if wire.confirm(now, peer, message, Owner::Observation(id), lane).is_err() {
             self.interrupt(now, wire, id, Failure::Busy.into(), None);
         }
@@ -155,6 +161,7 @@ impl Client {
             return self.interrupt(now, wire, id, Trouble::Refused(message.code), wait);
         }
         let order = message.options.uint(options::OBSERVE);
+        let renewal = observation.last.is_some();
         if let Some(order) = order {
             let arrival = Arrival { order, at: now };
             // What answers the registration on its way was made after all that came before. A
@@ -169,8 +176,13 @@ impl Client {
         observation.observed = order.is_some();
         observation.phase = Phase::Registered;
         observation.challenged = false;
-        // A renewal that still waits for its turn isn't needed any more.
-        wire.withdraw(now, observation.peer, Owner::Observation(id));
+        if renewal && order.is_some() && !piggybacked {
+            // A renewal that waits for its turn isn't needed any more; one that is on its way goes
+            // on, because its response may be newer than this notification.
+            wire.withdraw_queued(observation.peer, Owner::Observation(id));
+        } else {
+            wire.withdraw(now, observation.peer, Owner::Observation(id));
+        }
         self.renew_after(now, wire, id, message.options.max_age());
         self.fetch_rest(now, wire, id, message);
     }
@@ -204,7 +216,7 @@ impl Client {
             self.end(now, wire, older);
         }
         let config = wire.config;
-        let mut call = Call::new(request, config.block_size, config.limits.body);
+        let mut call = Call::rest(request, config.block_size, config.limits.body);
         match call.take(message) {
             Step::Done(response) => self.fetched(now, wire, ObservationId(id), Ok(response)),
             Step::Failed(failure) => self.fetched(now, wire, ObservationId(id), Err(failure)),
@@ -237,9 +249,16 @@ impl Client {
             Ok(response) => {
                 return self.interrupt(now, wire, id.0, Trouble::Refused(response.code), None);
             }
+            // A registration, unlike a GET, says where the state that it returns belongs in the
+            // order of the notifications.
+            Err(Failure::Unsteady) if observation.unsteady < MAX_UNSTEADY => {
+                observation.unsteady += 1;
+                return self.register(now, wire, id.0, Lane::Fast);
+            }
             Err(failure) => return self.interrupt(now, wire, id.0, failure.into(), None),
         };
         observation.failures = 0;
+        observation.unsteady = 0;
         let observed = observation.observed;
         response.options.remove(options::OBSERVE);
         let settings = wire.config.observe;
@@ -268,6 +287,7 @@ impl Client {
             wait.map_or(doubled, |seconds| Duration::from_secs(seconds.into()).max(BACK_OFF));
         let again_at = now + pause + wire.between((Duration::ZERO, pause / 2));
         observation.failures += 1;
+        observation.unsteady = 0;
         observation.phase = Phase::Pausing;
         observation.last = None;
         observation.echo = None;

@@ -249,10 +249,15 @@ impl Wire {
 
     /// Takes back what wasn't sent, and sends again nothing of what was.
     pub(crate) fn withdraw(&mut self, now: Time, to: SocketAddr, owner: Owner) {
+        self.withdraw_queued(to, owner);
+        self.answered(now, to, owner);
+    }
+
+    /// Takes back what wasn't sent.
+    pub(crate) fn withdraw_queued(&mut self, to: SocketAddr, owner: Owner) {
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.queue.retain(|queued| queued.owner != owner);
         }
-        self.answered(now, to, owner);
     }
 
     fn end_outstanding(

@@ -191,6 +191,24 @@ fn the_rest_of_a_notification_is_fetched() {
     assert_eq!(bench.states(), ["0123456789abcdefnew"]);
 }
 
+#[test]
+fn a_state_that_changes_while_it_is_fetched_is_asked_for_in_order() {
+    let mut bench = Bench::new();
+    let (_, token) = bench.observe(1);
+    let first = |message, order, tag| {
+        tagged(with_block(observed(message, order), options::BLOCK2, 0, true, 16), tag)
+    };
+    let notification = con(Code::CONTENT, 900, token, "0123456789abcdef");
+    let fetch = bench.ask(&first(notification, 2, "a")).remove(0);
+    let again = bench.ask(&tagged(block2(&fetch, 1, false, "other"), "b")).remove(0);
+    // A plain GET would return a state without a place in the order.
+    assert_eq!((again.options.uint(options::OBSERVE), again.token), (Some(0), token));
+    let fetch = bench.ask(&first(acknowledge(&again, "0123456789ABCDEF"), 4, "b")).remove(0);
+    bench.ask(&observed(non(Code::CONTENT, 901, token, "older"), 3));
+    bench.give(&tagged(block2(&fetch, 1, false, "GHI"), "b"));
+    assert_eq!(bench.states(), ["0123456789ABCDEFGHI"]);
+}
+
 // --- As a server ---
 
 fn server() -> Bench {

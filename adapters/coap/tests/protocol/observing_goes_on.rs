@@ -69,6 +69,18 @@ fn a_notification_during_a_renewal_is_newer_than_its_late_response() {
 }
 
 #[test]
+fn the_late_response_to_a_renewal_is_newer_than_a_notification_before_it() {
+    let mut bench = Bench::new();
+    bench.observe(10);
+    let renewal = next_registration(&mut bench);
+    bench.events();
+    bench.ask(&observed(non(Code::CONTENT, 1, renewal.token, "delayed"), 11));
+    bench.give(&observed(acknowledge(&renewal, "newest"), 12));
+    assert_eq!(bench.states(), ["delayed", "newest"]);
+    assert!(bench.pass(50 * SECOND).is_empty(), "and the renewal is over");
+}
+
+#[test]
 fn a_device_that_falls_silent_is_asked_again_and_again() {
     let mut bench = Bench::new();
     let (observation, token) = bench.observe(1);
