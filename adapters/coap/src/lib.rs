@@ -10,9 +10,13 @@
 pub mod block;
 mod client;
 pub mod config;
+pub mod content_format;
+pub mod directory;
+pub mod dtls;
 mod endpoint;
 mod event;
 mod exchange;
+pub mod link_format;
 pub mod message;
 pub mod observe;
 mod server;
