@@ -56,17 +56,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_comes_back_too() {
-        let failed = tokio::spawn(run("test", async { panic!("on purpose") })).await;
-        let panic: io::Result<()> = match failed {
-            Err(error) => resume_unwind_message(error),
-            Ok(outcome) => outcome,
-        };
-        assert_eq!(panic.unwrap_err().to_string(), "on purpose");
-    }
-
-    fn resume_unwind_message(error: tokio::task::JoinError) -> io::Result<()> {
-        let message = error.into_panic().downcast_ref::<&str>().copied().unwrap_or_default();
-        Err(io::Error::other(message))
+        let work = async { panic!("on purpose") };
+        let failed = tokio::spawn(async { run::<()>("test", work).await.unwrap() }).await;
+        let panic = failed.unwrap_err().into_panic();
+        assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
     }
 
     #[tokio::test]
