@@ -1,6 +1,7 @@
 //! Reads the JSON that most messages are, in one pass: a number, a word, a text, or one flat
 //! object of these. All else, and all that is not JSON, is left to the general parser.
 
+use memchr::memchr2;
 use smol_str::SmolStr;
 
 use super::{Leaves, Limits, is_plain_name};
@@ -65,33 +66,31 @@ impl<'a> Scanner<'a> {
     /// A text without escapes.
     fn quoted(&mut self) -> Option<&'a str> {
         self.eat(b'"')?;
-        let end = self.rest().iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' '))?;
+        let end = memchr2(b'"', b'\\', self.rest())?;
         let text = self.take(end);
         self.eat(b'"')?;
-        Some(text)
+        // Without a way out at the first, so that many bytes are looked at in one go.
+        let controls = text.bytes().fold(false, |found, byte| found | (byte < b' '));
+        (!controls).then_some(text)
     }
 
     fn number(&mut self) -> Option<&'a str> {
-        let start = self.at;
-        self.eat(b'-');
-        if self.eat(b'0').is_none() {
-            self.digits()?;
+        let bytes = self.rest();
+        let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
+        // Where the digits that begin here end; there has to be one.
+        let digits = |from: usize| {
+            let count = bytes.get(from..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            (count > 0).then_some(from + count)
+        };
+        let mut end = usize::from(is(0, b"-"));
+        end = if is(end, b"0") { end + 1 } else { digits(end)? };
+        if is(end, b".") {
+            end = digits(end + 1)?;
         }
-        if self.eat(b'.').is_some() {
-            self.digits()?;
+        if is(end, b"eE") {
+            end = digits(end + 1 + usize::from(is(end + 1, b"+-")))?;
         }
-        if self.eat(b'e').or_else(|| self.eat(b'E')).is_some() {
-            self.eat(b'+').or_else(|| self.eat(b'-'));
-            self.digits()?;
-        }
-        Some(&self.text[start..self.at])
-    }
-
-    fn digits(&mut self) -> Option<()> {
-        let rest = self.rest();
-        let count = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
-        self.at += count;
-        (count > 0).then_some(())
+        Some(self.take(end))
     }
 
     fn skip_space(&mut self) {
