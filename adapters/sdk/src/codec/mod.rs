@@ -199,7 +199,7 @@ fn push_name(name: &mut String, text: &str) {
 /// Whether a text is a property name as it is: printable ASCII, as nearly all are.
 fn is_plain_name(text: &str) -> bool {
     // Without a way out at the first that is not, so that many are looked at in one go.
-    let is_plain = text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte <= b'~'));
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
     is_plain && !matches!(text, "" | "." | "..")
 }
 
