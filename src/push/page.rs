@@ -62,6 +62,17 @@ pub(super) struct Page {
     /// Whether there is more behind it.
     pub(super) is_cut: bool,
     entries: Vec<Entry>,
+    scratch: Scratch,
+}
+
+/// Room in which followers put together what they write, one after the other: it stays in the
+/// processor's cache while they come and go.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// One message.
+    pub(super) text: Vec<u8>,
+    /// What goes out in one system call.
+    pub(super) frames: Vec<u8>,
 }
 
 /// One change of a page.
@@ -88,7 +99,15 @@ impl Page {
         let is_cut = changes.len() < found || found == most;
         let until = changes.last().map_or(until, |last| last.seq);
         let entries = changes.into_iter().map(Entry::new).collect();
-        Self { part: part.clone(), after, until, read: Instant::now(), is_cut, entries }
+        Self {
+            part: part.clone(),
+            after,
+            until,
+            read: Instant::now(),
+            is_cut,
+            entries,
+            scratch: Scratch::default(),
+        }
     }
 
     /// The place of the first change after a position.
@@ -97,9 +116,9 @@ impl Page {
         self.entries.iter().position(after).unwrap_or(self.entries.len())
     }
 
-    /// The changes from a place on.
-    pub(super) fn entries_from(&mut self, first: usize) -> &mut [Entry] {
-        self.entries.get_mut(first..).unwrap_or_default()
+    /// The changes from a place on, and room to write in.
+    pub(super) fn entries_from(&mut self, first: usize) -> (&mut [Entry], &mut Scratch) {
+        (self.entries.get_mut(first..).unwrap_or_default(), &mut self.scratch)
     }
 }
 

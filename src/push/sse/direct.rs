@@ -185,7 +185,8 @@ impl State {
 
     /// What of a page is shown: as it is in other streams, when that is all.
     fn chunks(&self, page: &mut Page, first: usize) -> Bytes {
-        let mut chunks = page.entries_from(first).iter_mut().filter_map(|entry| {
+        let (entries, _) = page.entries_from(first);
+        let mut chunks = entries.iter_mut().filter_map(|entry| {
             let change = &entry.change;
             let shown = self.cursor.admits(change).then(|| self.view.shows(change))??;
             Some(match shown {

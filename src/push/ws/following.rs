@@ -146,12 +146,14 @@ impl Following {
         if self.has_more() { None } else { self.cursor.take_from(page) }
     }
 
-    /// The notification of a change in a page, if it is for this consumer.
-    pub(super) fn tell(&self, entry: &mut Entry) -> Option<String> {
-        let followed = self.things.get(entry.change.thing())?;
-        let subscription = concerned(&entry.change, followed)?;
+    /// Writes the notification of a change in a page, if it is for this consumer.
+    pub(super) fn tell(&self, entry: &mut Entry, text: &mut Vec<u8>) {
+        let followed = self.things.get(entry.change.thing());
+        let subscription = followed.and_then(|followed| concerned(&entry.change, followed));
         let seq = entry.change.seq;
-        (seq > subscription.after).then(|| entry.notification(of_change).to(subscription))
+        if let Some(subscription) = subscription.filter(|subscription| seq > subscription.after) {
+            entry.notification(of_change).write_to(subscription, text);
+        }
     }
 
     /// Keeps a change of a page for later.

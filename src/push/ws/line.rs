@@ -4,13 +4,15 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tungstenite::Message;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::end::{End, would_block};
@@ -44,7 +46,9 @@ pub(super) struct Line {
 struct Ends {
     context: WebSocketContext,
     session: Session,
-    /// The peer has to read before anything more is looked at.
+    /// What the socket did not take of a herald's page; it goes before what the context holds.
+    unsent: Bytes,
+    /// Something is unsent here or there: the peer has to read before anything more is looked at.
     is_full: bool,
 }
 
@@ -81,7 +85,7 @@ impl Line {
         Arc::new_cyclic(|line: &Weak<Self>| {
             let voice = Voice::new(heralds.clone(), line.clone());
             let session = Session::new(log, registry, voice);
-            let ends = Mutex::new(Ends { context, session, is_full: false });
+            let ends = Mutex::new(Ends { context, session, unsent: Bytes::new(), is_full: false });
             Self { tcp, attention: Notify::new(), ends }
         })
     }
@@ -89,12 +93,17 @@ impl Line {
     /// Reads the next message; none when nothing more is there.
     pub(super) fn read(&self) -> Result<Option<Message>, End> {
         let mut ends = self.ends.lock();
-        match ends.context.read(&mut Wire(&self.tcp)) {
-            Ok(message) => Ok(Some(message)),
-            // An answer to a ping may still wait to be written.
-            Err(error) if would_block(&error) => ends.flush(&self.tcp).map(|()| None),
-            Err(error) => Err(End::of(&error)),
-        }
+        let Ends { context, unsent, .. } = &mut *ends;
+        let read = context.read(&mut Wire { tcp: &self.tcp, unsent });
+        let message = match read {
+            Ok(message @ Message::Close(_)) => return Ok(Some(message)),
+            Ok(message) => Some(message),
+            Err(error) if would_block(&error) => None,
+            Err(error) => return Err(End::of(&error)),
+        };
+        // Reading answers pings, and the answer may have been taken in part.
+        ends.flush(&self.tcp)?;
+        Ok(message)
     }
 
     /// Answers a request, or gives back the write that has to be done for its answer. What the
@@ -154,8 +163,8 @@ impl Follower for Line {
 impl Ends {
     /// Takes a page from a herald; false when the socket's own task has to see to the rest.
     fn hear(&mut self, page: &mut Page, tcp: &TcpStream) -> bool {
-        if self.is_full {
-            // Its own task is at it.
+        if self.is_full || !self.context.can_write() {
+            // Its own task is at it, or it is over.
             return true;
         }
         let told = match self.session.take_from(page) {
@@ -165,16 +174,44 @@ impl Ends {
         matches!(told, Ok(true))
     }
 
+    /// Writes past the context: its own buffer is empty now, and would have to be touched for
+    /// each of its followers.
     fn tell_page(&mut self, page: &mut Page, first: usize, tcp: &TcpStream) -> Result<bool, End> {
-        for entry in page.entries_from(first) {
+        let (entries, scratch) = page.entries_from(first);
+        scratch.frames.clear();
+        for entry in entries {
             if self.is_full {
                 self.session.keep(entry);
-            } else if let Some(text) = self.session.tell(entry) {
-                self.put(Message::text(text), tcp)?;
+                continue;
+            }
+            scratch.text.clear();
+            self.session.tell(entry, &mut scratch.text);
+            if !scratch.text.is_empty() {
+                put_frame(&scratch.text, &mut scratch.frames);
+            }
+            if scratch.frames.len() >= WRITE_BUFFER {
+                self.put_out(&mut scratch.frames, tcp)?;
             }
         }
-        self.flush(tcp)?;
+        self.put_out(&mut scratch.frames, tcp)?;
         Ok(!self.is_full && self.session.is_up_to_date())
+    }
+
+    fn put_out(&mut self, frames: &mut Vec<u8>, tcp: &TcpStream) -> Result<(), End> {
+        let mut rest = &frames[..];
+        while !rest.is_empty() {
+            match tcp.try_write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.unsent = Bytes::copy_from_slice(rest);
+                    self.is_full = true;
+                    break;
+                }
+                Err(_) => return Err(End::Lost),
+            }
+        }
+        frames.clear();
+        Ok(())
     }
 
     fn tell(&mut self, tcp: &TcpStream) -> Result<bool, End> {
@@ -202,12 +239,12 @@ impl Ends {
     }
 
     fn put(&mut self, message: Message, tcp: &TcpStream) -> Result<(), End> {
-        let written = self.context.write(&mut Wire(tcp), message);
+        let written = self.context.write(&mut Wire { tcp, unsent: &mut self.unsent }, message);
         self.see(written)
     }
 
     fn flush(&mut self, tcp: &TcpStream) -> Result<(), End> {
-        let flushed = self.context.flush(&mut Wire(tcp));
+        let flushed = self.context.flush(&mut Wire { tcp, unsent: &mut self.unsent });
         self.see(flushed)
     }
 
@@ -221,21 +258,39 @@ impl Ends {
     }
 }
 
+/// One text message of a server: a single frame, not masked (RFC 6455, section 5.2).
+fn put_frame(text: &[u8], frames: &mut Vec<u8>) {
+    let head = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
+    // Writing into memory can't fail.
+    let _ = head.format(text.len() as u64, frames);
+    frames.extend_from_slice(text);
+}
+
 /// The socket as those see it who never wait.
-struct Wire<'a>(&'a TcpStream);
+struct Wire<'a> {
+    tcp: &'a TcpStream,
+    unsent: &'a mut Bytes,
+}
 
 impl io::Read for Wire<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        self.tcp.try_read(buffer)
     }
 }
 
 impl io::Write for Wire<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        self.flush()?;
+        self.tcp.try_write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            let written = self.tcp.try_write(self.unsent)?;
+            self.unsent.advance(written);
+        }
+        // An idle socket keeps no memory for it.
+        *self.unsent = Bytes::new();
         Ok(())
     }
 }

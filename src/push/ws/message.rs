@@ -149,22 +149,32 @@ impl Notification {
 
     /// The notification as one subscription gets it.
     pub(super) fn to(&self, subscription: &Subscription) -> String {
-        let mut id = Uuid::encode_buffer();
-        let parts = [
-            self.head.as_str(),
-            uuid_v4().hyphenated().encode_lower(&mut id),
-            r#"","messageType":"notification","operation":"#,
-            &json(&subscription.operation),
-            &self.tail,
-        ];
-        let mut text = parts.concat();
-        if let Some(correlation) = &subscription.correlation {
-            text.push_str(r#","correlationID":"#);
-            text.push_str(&json(correlation));
-        }
-        text.push('}');
-        text
+        let mut text = Vec::with_capacity(self.head.len() + self.tail.len() + 256);
+        self.write_to(subscription, &mut text);
+        // All of its parts are text.
+        String::from_utf8(text).unwrap_or_default()
     }
+
+    /// The same, to the end of what is there.
+    pub(super) fn write_to(&self, subscription: &Subscription, text: &mut Vec<u8>) {
+        let mut id = Uuid::encode_buffer();
+        let id = uuid_v4().hyphenated().encode_lower(&mut id);
+        text.extend_from_slice(self.head.as_bytes());
+        text.extend_from_slice(id.as_bytes());
+        text.extend_from_slice(br#"","messageType":"notification","operation":"#);
+        write_json(&subscription.operation, text);
+        text.extend_from_slice(self.tail.as_bytes());
+        if let Some(correlation) = &subscription.correlation {
+            text.extend_from_slice(br#","correlationID":"#);
+            write_json(correlation, text);
+        }
+        text.push(b'}');
+    }
+}
+
+/// Writing text into memory can't fail.
+fn write_json(text: &str, to: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(to, text);
 }
 
 fn json(value: &impl Serialize) -> String {

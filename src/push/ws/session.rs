@@ -71,8 +71,8 @@ impl Session {
     }
 
     /// See [`Following::tell`].
-    pub(super) fn tell(&self, entry: &mut Entry) -> Option<String> {
-        self.following.tell(entry)
+    pub(super) fn tell(&self, entry: &mut Entry, text: &mut Vec<u8>) {
+        self.following.tell(entry, text);
     }
 
     /// See [`Following::keep`].

@@ -269,6 +269,35 @@ async fn a_reader_that_sleeps_gets_a_gap_and_one_that_reads_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_was_asleep_for_a_while_misses_nothing() {
+    // More than the socket's buffers take, and less than the log forgets.
+    const ROUNDS: usize = 3500;
+    let server = Server::start(HttpConfig::default()).await;
+    let mut ws = server.open().await;
+    ws.send(request("observeproperty", &json!({"name": "level"}))).await.unwrap();
+    message(&mut ws).await;
+    let long = "x".repeat(3000);
+    for round in 0..ROUNDS {
+        server.world.report("lamp", "level", &format!("\"{round}{long}\""));
+        if round % 100 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    ws.send(request("readproperty", &json!({"name": "level"}))).await.unwrap();
+    let mut expected = 0;
+    while expected < ROUNDS {
+        let told = message(&mut ws).await;
+        if told["messageType"] == "notification" {
+            let value = told["value"].as_str().unwrap();
+            assert_eq!(value.trim_end_matches('x'), expected.to_string());
+            expected += 1;
+        }
+    }
+    server.world.report("lamp", "level", "1");
+    while message(&mut ws).await["value"] != 1 {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_and_notifications_do_not_starve_each_other() {
     const REQUESTS: usize = 5000;
     let server = Server::start(HttpConfig::default()).await;
