@@ -10,8 +10,9 @@ use super::event::Failure;
 use super::keys::Keys;
 use super::record::records;
 
-/// A peer whose proof of the key could not be read may send another, for this long.
-const PATIENCE_WITH_A_WRONG_KEY: Duration = Duration::from_secs(5);
+/// How long a proof of the key may go unanswered or unread before the keys are taken to differ: four
+/// repetitions, when each waits twice as long as the one before.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Alerts by which a peer says that it does not accept the key: bad_record_mac, decryption_failed,
 /// decrypt_error and unknown_psk_identity (RFC 5246, section 7.2; RFC 4279, section 2).
@@ -115,10 +116,9 @@ impl Association {
         self.patience().map_or(self.deadline, |end| end.min(self.deadline))
     }
 
-    /// When a peer whose proof could not be read is given up.
+    /// When a peer that does not take or bring a proof of the key is given up.
     fn patience(&self) -> Option<Duration> {
-        let proof = self.proof.filter(|_| !self.established && !self.is_client)?;
-        Some(proof + PATIENCE_WITH_A_WRONG_KEY)
+        Some(self.proof.filter(|_| !self.established)? + PATIENCE)
     }
 
     /// Whether it is more than an address from which a hello came, which may be forged.

@@ -58,7 +58,7 @@ impl<'a> Parser<'a> {
         if !self.takes('<') {
             return Err(self.expected("`<`"));
         }
-        let target = self.until(|c| c == '>').trim().to_owned();
+        let target = self.until(|c| matches!(c, '<' | '>')).trim().to_owned();
         if !self.takes('>') {
             return Err(self.expected("`>`"));
         }

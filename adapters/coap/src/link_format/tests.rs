@@ -57,6 +57,7 @@ fn what_is_no_link_format_names_its_place() {
     for (document, says) in [
         ("/a", "expected `<` at byte 0"),
         ("</a", "expected `>` at byte 3"),
+        ("</a<b>", "expected `>` at byte 3"),
         ("</a>;rt=\"x", "expected `\"` at byte 10"),
         ("</a>;rt=\"x\\\"", "expected `\"` at byte 12"),
         ("</a>;rt=", "expected a value at byte 8"),
