@@ -5,22 +5,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::extract::{Params, Segments};
 use super::paging::require_limit;
+use super::routes::{Routes, route};
 use super::{App, Problem};
 use crate::silo::{Count, LinkStatus, MessageRecord, Silo};
 
 /// Messages in one answer, at most.
 const MOST_MESSAGES: usize = 1000;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list_adapters))
-        .routes(routes!(read_adapter))
-        .routes(routes!(list_messages))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .with(route!(list_adapters))
+        .with(route!(read_adapter))
+        .with(route!(list_messages))
 }
 
 /// One adapter: its link and its counters.

@@ -8,8 +8,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value as Json};
 use thingway_sdk::{ThingId, Timestamp};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::base::{Base, segment};
@@ -18,11 +16,12 @@ use super::negotiate::{
     accepted, etag, has_already, not_modified, require_match, require_no_match, vary,
 };
 use super::paging::Page;
+use super::routes::{Routes, route};
 use super::{App, Problem, ValidationError, td_rules, thing_description};
 use crate::recorder::Refusal;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(list_things, create_thing)).routes(routes!(
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(list_things, create_thing)).with(route!(
         read_thing,
         replace_thing,
         change_thing,

@@ -8,23 +8,22 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::base::Base;
 use super::extract::{Params, Segments};
 use super::negotiate::accepted;
+use super::routes::{Routes, route};
 use super::streams::{EVENT_STREAM, StreamParams, last_event_id};
 use super::{App, Problem, thing_description};
 use crate::log::{Change, DirectoryEvent, What};
 use crate::push::feed::Scope;
 use crate::push::sse::View;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(follow_directory))
-        .routes(routes!(follow_directory_event))
-        .routes(routes!(follow_event))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .with(route!(follow_directory))
+        .with(route!(follow_directory_event))
+        .with(route!(follow_event))
 }
 
 /// What the directory's events hold.

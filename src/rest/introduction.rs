@@ -1,19 +1,15 @@
 //! The directory's own description, for clients that know no more than the host
 //! (W3C WoT Discovery, section 6.5).
 
-use std::sync::Arc;
-
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::App;
 use super::base::Base;
+use super::routes::{Routes, route};
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(introduce))
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(introduce))
 }
 
 /// Introduces the directory of things.

@@ -10,15 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use thingway_sdk::{Address, Observation, Payload, ThingId, Timestamp, Value};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::extract::{Body, require_json};
+use super::routes::{Routes, route};
 use super::{App, Problem};
 use crate::mapping::{Outcome, Trial};
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(try_mapping))
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(try_mapping))
 }
 
 /// A message that somebody wants to know about.

@@ -20,6 +20,7 @@ mod paging;
 mod problem;
 mod properties;
 mod reading;
+mod routes;
 mod schemas;
 mod senml;
 mod server;
@@ -47,7 +48,9 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_http::cors::{AllowOrigin, Any as AnyHeader, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::error;
-use utoipa_axum::router::OpenApiRouter;
+
+use crate::push::ws::{__path_upgrade, upgrade};
+use routes::{Routes, route};
 
 pub use app::App;
 pub use config::HttpConfig;
@@ -58,14 +61,14 @@ pub use problem::{Problem, ValidationError};
 pub use server::serve;
 
 /// All routes.
-fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
+fn routes() -> Routes {
+    Routes::default()
         .merge(directory::routes())
         .merge(properties::routes())
         .merge(writes::routes())
         .merge(states::routes())
         .merge(events::routes())
-        .routes(utoipa_axum::routes!(crate::push::ws::upgrade))
+        .with(route!(upgrade))
         .merge(webhooks::routes())
         .merge(adapters::routes())
         .merge(mapping::routes())
@@ -82,8 +85,8 @@ const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
 /// All that the lane does not answer.
 fn router(app: Arc<App>) -> Router {
-    let (router, _) = routes().split_for_parts();
-    router
+    routes()
+        .into_router()
         .fallback(no_such_resource)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::disable())

@@ -1,13 +1,12 @@
 //! The API description (OpenAPI 3.1), made from the handlers themselves.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use axum::Json;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
-use super::{App, Problem};
+use super::Problem;
+use super::routes::{Routes, route};
 
 /// What the handlers can't say themselves.
 #[derive(OpenApi)]
@@ -29,15 +28,15 @@ use super::{App, Problem};
 )]
 struct Frame;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(describe_api))
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(describe_api))
 }
 
 /// The description of the whole API.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = Frame::openapi();
-    document.merge(super::routes().into_openapi());
+    document.merge(super::routes().describe());
     document
 }
 

@@ -9,16 +9,12 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
+use super::routes::{Routes, route};
 use super::{App, Problem, metrics};
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(livez))
-        .routes(routes!(readyz))
-        .routes(routes!(read_metrics))
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(livez)).with(route!(readyz)).with(route!(read_metrics))
 }
 
 /// Answers as long as the gateway runs.

@@ -9,15 +9,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::extract::{Params, Segments};
 use super::negotiate::{Preferences, accepted, has_already, preferences};
 use super::reading::Reading;
+use super::routes::{Routes, route};
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, StreamParams, last_event_id};
-use super::{App, Problem, writes};
+use super::writes::{__path_write_property, write_property};
+use super::{App, Problem};
 use crate::push::feed::Scope;
 use crate::push::sse::View;
 use crate::registry::{Slot, Thing};
@@ -30,10 +30,8 @@ pub(super) const FORMS_OF_ONE: [&str; 4] = [JSON, SENML_JSON, OCTETS, EVENT_STRE
 /// How all of a thing's can be had together.
 pub(super) const FORMS_OF_ALL: [&str; 3] = [JSON, SENML_JSON, EVENT_STREAM];
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(read_all_properties))
-        .routes(routes!(read_property, writes::write_property))
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(read_all_properties)).with(route!(read_property, write_property))
 }
 
 /// Reads all properties of a thing at once, or follows them.

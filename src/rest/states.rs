@@ -9,14 +9,13 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use thingway_sdk::Quality;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::base::Base;
 use super::extract::Params;
 use super::negotiate::{accepted, vary};
 use super::paging::require_limit;
 use super::properties::JSON;
+use super::routes::{Routes, route};
 use super::senml::{self, SENML_JSON};
 use super::streams::{EVENT_STREAM, last_event_id};
 use super::{App, Problem};
@@ -29,8 +28,8 @@ use crate::registry::{Slot, StateRecord, Thing};
 /// Records on a page, at most.
 const MOST_ON_A_PAGE: usize = 10_000;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(list_states))
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(list_states))
 }
 
 /// Which states.

@@ -9,25 +9,24 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::base::Base;
 use super::extract::{Body, Params, Segments, object, require_json};
 use super::paging::{Page, require_limit};
+use super::routes::{Routes, route};
 use super::{App, Problem};
 use crate::log::Seq;
 use crate::push::webhook::{
     CreateError, Delivery, Fault, REMEMBERED, RedeliverError, WebhookPatch, WebhookView,
 };
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list_webhooks, create_webhook))
-        .routes(routes!(read_webhook, change_webhook, delete_webhook))
-        .routes(routes!(list_deliveries))
-        .routes(routes!(test_webhook))
-        .routes(routes!(replay))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .with(route!(list_webhooks, create_webhook))
+        .with(route!(read_webhook, change_webhook, delete_webhook))
+        .with(route!(list_deliveries))
+        .with(route!(test_webhook))
+        .with(route!(replay))
 }
 
 /// Lists the webhooks in code point order of their ids, without their secrets.

@@ -10,19 +10,18 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use thingway_sdk::Value;
 use tokio::time::timeout;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::base::Base;
 use super::extract::{Body, Segments, require_json};
 use super::negotiate::{Preferences, preferences, require_match};
 use super::properties::property;
+use super::routes::{Routes, route};
 use super::{App, Problem};
 use crate::command::{CommandRecord, WriteError};
 use crate::registry::DesiredStatus;
 
-pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(read_command))
+pub(crate) fn routes() -> Routes {
+    Routes::default().with(route!(read_command))
 }
 
 /// Writes one property: the device is asked, and its answer awaited.
