@@ -78,8 +78,8 @@ impl Heralds {
     }
 
     /// How many parts of the log are followed.
-    #[must_use]
-    pub fn count(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
         self.heralds.lock().len()
     }
 

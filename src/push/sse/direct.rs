@@ -238,7 +238,7 @@ impl State {
     /// Says goodbye, unless something before it is still waiting to be taken.
     fn part(&mut self, tcp: &TcpStream) {
         self.flush(tcp);
-        if self.unsent.is_empty() {
+        if self.unsent.is_empty() && !self.complete {
             let farewell = [&chunk(&farewell()), LAST_CHUNK].concat();
             self.send(farewell.into(), tcp);
         }

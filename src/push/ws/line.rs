@@ -66,7 +66,7 @@ impl Line {
     /// was read already. Messages of up to `most` bytes are answered.
     pub(super) fn new(
         tcp: TcpStream,
-        read: &[u8],
+        read: Bytes,
         most: usize,
         log: Arc<dyn EventLog>,
         registry: Arc<Registry>,
@@ -82,6 +82,8 @@ impl Line {
             .max_message_size(Some(most));
         let context =
             WebSocketContext::from_partially_read(read.to_vec(), Role::Server, Some(config));
+        // HTTP's own read buffer hangs on it.
+        drop(read);
         Arc::new_cyclic(|line: &Weak<Self>| {
             let voice = Voice::new(heralds.clone(), line.clone());
             let session = Session::new(log, registry, voice);

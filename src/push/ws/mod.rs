@@ -87,7 +87,7 @@ pub async fn upgrade(
             Ok((tcp, read)) => {
                 let (log, registry) = (app.log.clone(), app.registry.clone());
                 let most = app.config.max_body_bytes;
-                let line = Line::new(tcp, &read, most, log, registry, app.streams.heralds());
+                let line = Line::new(tcp, read, most, log, registry, app.streams.heralds());
                 let closing = app.streams.closing().clone();
                 Socket::new(line, app.commands.clone(), &app.config, closing).run().await;
             }

@@ -84,7 +84,7 @@ fn router(world: &World, config: HttpConfig, closing: &CancellationToken) -> Rou
         let answer = handshake.answer();
         tokio::spawn(async move {
             let (tcp, read) = taken_out(handshake.upgrade.await).unwrap();
-            let line = Line::new(tcp, &read, config.max_body_bytes, log, registry, &heralds);
+            let line = Line::new(tcp, read, config.max_body_bytes, log, registry, &heralds);
             Socket::new(line, commands, &config, closing).run().await;
         });
         Ok::<_, crate::rest::Problem>(answer)
