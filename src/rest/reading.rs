@@ -82,7 +82,7 @@ impl Reading {
 }
 
 /// A moment as HTTP writes it (RFC 9110, section 5.6.7): to the second, rounded down. Kept, because
-/// the next moment to be written is often of the same second.
+/// the next moment to be written is mostly of the same day, often of the same second.
 #[derive(Debug, Default)]
 pub(super) struct HttpDate {
     second: Option<i64>,
@@ -91,15 +91,39 @@ pub(super) struct HttpDate {
 
 impl HttpDate {
     pub(super) fn of(&mut self, time: Timestamp) -> &str {
+        const DAY: i64 = 24 * 60 * 60;
         let second = time.as_seconds();
-        if self.second != Some(second) {
-            self.second = Some(second);
+        if self.second == Some(second) {
+            return &self.text;
+        }
+        let same_day = self.second.is_some_and(|s| s.div_euclid(DAY) == second.div_euclid(DAY));
+        self.second = Some(second);
+        if same_day {
+            self.set_clock(second.rem_euclid(DAY));
+        } else {
             self.text.clear();
             let moment = jiff::Timestamp::from_second(second).unwrap_or_default();
             // All moments from 1970 until now can be written.
             let _ = DateTimePrinter::new().print_timestamp_rfc9110(&moment, &mut self.text);
         }
         &self.text
+    }
+
+    /// Writes `08:49:37` where it stands in `Sun, 06 Nov 1994 08:49:37 GMT`.
+    fn set_clock(&mut self, second_of_day: i64) {
+        self.text.truncate("Sun, 06 Nov 1994 ".len());
+        for (unit, base, after) in [
+            (36_000, 10, ""),
+            (3_600, 10, ":"),
+            (600, 6, ""),
+            (60, 10, ":"),
+            (10, 6, ""),
+            (1, 10, " GMT"),
+        ] {
+            let digit = (second_of_day / unit % base) as u8;
+            self.text.push(char::from(b'0' + digit));
+            self.text.push_str(after);
+        }
     }
 }
 
@@ -108,12 +132,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_is_written_anew_when_its_second_is_another() {
-        let mut date = HttpDate::default();
-        let later = Timestamp::from_micros(784_111_777_999_999);
-        assert_eq!(date.of(Timestamp::from_micros(0)), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(date.of(later), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(date.of(later), "Sun, 06 Nov 1994 08:49:37 GMT");
+    fn a_date_that_goes_on_from_another_is_the_one_made_anew() {
+        let mut kept = HttpDate::default();
+        let noon = 784_123_200;
+        for second in [0, noon, noon, noon - 3_599, noon + 43_199, noon + 43_200, noon - 1, 1, -1] {
+            let time = Timestamp::from_micros(second * 1_000_000 + 999_999);
+            assert_eq!(kept.of(time), HttpDate::default().of(time), "{second}");
+        }
+        let time = Timestamp::from_micros(784_111_777_999_999);
+        assert_eq!(kept.of(time), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]
