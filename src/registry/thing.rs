@@ -304,6 +304,8 @@ impl Thing {
         let mut body = self.body.write();
         body.modified = now;
         body.revision = revision;
+        // Descriptions change seldom: time to give back what the list grew beyond its need.
+        body.slots.shrink_to_fit();
     }
 
     pub(crate) fn mark_deleted(&self) {
