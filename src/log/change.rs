@@ -80,6 +80,7 @@ impl WriteTarget {
         Form {
             address: self.address.clone(),
             operation: Operation::WriteProperty,
+            content_type: None,
             terms: terms.into(),
         }
     }

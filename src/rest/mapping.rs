@@ -120,6 +120,7 @@ impl Sample {
         let content_type = self.content_type.map(SmolStr::from);
         Ok(Observation {
             address: Address::from(self.address.as_str()),
+            about: None,
             payload: Payload { bytes: bytes.into(), content_type },
             received: Timestamp::now(),
             retained: false,

@@ -73,15 +73,16 @@ impl History {
         Self { entries: Mutex::default(), most }
     }
 
-    /// Remembers a batch, or what of it would not be forgotten at once.
+    /// Remembers the messages of a batch, or what of them would not be forgotten at once.
     pub(super) fn remember(&self, batch: &[Report], ended: Vec<Ended>) {
-        let forgotten = batch.len().saturating_sub(self.most);
+        let forgotten = ended.len().saturating_sub(self.most);
+        let messages = batch.iter().filter(|report| report.is_message());
         let mut entries = self.entries.lock();
-        for (report, ended) in batch.iter().zip(ended).skip(forgotten) {
+        for (report, ended) in messages.zip(ended).skip(forgotten) {
             // A full history makes room for the new in what it kept of the oldest.
             let oldest = if entries.len() < self.most { None } else { entries.pop_front() };
             let preview = oldest.map(|oldest| oldest.preview).unwrap_or_default();
-            entries.push_back(Entry::new(report, ended, preview));
+            entries.extend(Entry::new(report, ended, preview));
         }
     }
 
@@ -95,7 +96,8 @@ impl History {
 }
 
 impl Entry {
-    fn new(report: &Report, ended: Ended, mut preview: Vec<u8>) -> Self {
+    /// None of what is no message.
+    fn new(report: &Report, ended: Ended, mut preview: Vec<u8>) -> Option<Self> {
         preview.clear();
         let (received, size, retained) = match report {
             Report::Observed(observation) => {
@@ -104,9 +106,10 @@ impl Entry {
                 (observation.received, payload.len(), observation.retained)
             }
             Report::Rejected(rejection) => (rejection.received, rejection.size, false),
+            Report::Offered(_) | Report::Withdrawn(_) | Report::Stale(_) => return None,
         };
         let address = report.address().clone();
-        Self { address, received, size, preview, retained, ended }
+        Some(Self { address, received, size, preview, retained, ended })
     }
 
     fn show(&self, adapter: &str) -> MessageRecord {

@@ -30,13 +30,16 @@ impl Intake for SiloIntake {
 impl Silo {
     /// Applies a batch in one turn of the recorder, then counts and remembers it.
     fn take_in(&self, batch: &mut Vec<Report>) {
-        self.counters.add(Counter::Received, batch.len() as u64);
+        let messages = batch.iter().filter(|report| report.is_message()).count();
+        self.counters.add(Counter::Received, messages as u64);
         let mut contents = Contents::default();
         let read: Vec<Read<'_>> =
             batch.iter().map(|report| self.read(report, &mut contents)).collect();
         let mut writing = self.recorder.write();
-        let ended: Vec<Ended> =
-            read.into_iter().map(|read| self.apply(read, &mut contents, &mut writing)).collect();
+        let mut ended = Vec::with_capacity(messages);
+        for read in read {
+            ended.extend(self.apply(read, &mut contents, &mut writing));
+        }
         drop(writing);
         self.count(batch, &ended);
         self.history.remember(batch, ended);
@@ -50,22 +53,29 @@ impl Silo {
                 Err(outcome) => Read::Ended(outcome),
             },
             Report::Rejected(rejection) => Read::Ended(Outcome::Failed(rejection.reason.clone())),
+            Report::Offered(_) | Report::Withdrawn(_) | Report::Stale(_) => Read::Notice,
         }
     }
 
-    fn apply(&self, read: Read<'_>, contents: &mut Contents, writing: &mut Writing<'_>) -> Ended {
+    fn apply(
+        &self,
+        read: Read<'_>,
+        contents: &mut Contents,
+        writing: &mut Writing<'_>,
+    ) -> Option<Ended> {
         match read {
             Read::Message(observation, message) => {
                 let outcome = self.mapper.apply(observation, &message, contents, writing);
-                Ended { outcome, encoding: Some(message.encoding), note: message.note }
+                Some(Ended { outcome, encoding: Some(message.encoding), note: message.note })
             }
-            Read::Ended(outcome) => Ended { outcome, encoding: None, note: None },
+            Read::Ended(outcome) => Some(Ended { outcome, encoding: None, note: None }),
+            Read::Notice => None,
         }
     }
 
     fn count(&self, batch: &[Report], ended: &[Ended]) {
         let mut tally = Tally::default();
-        for (report, ended) in batch.iter().zip(ended) {
+        for (report, ended) in batch.iter().filter(|report| report.is_message()).zip(ended) {
             tally.add(match &ended.outcome {
                 Outcome::Applied(_) => Counter::Applied,
                 Outcome::Duplicate(..) => Counter::Duplicate,
@@ -92,4 +102,5 @@ impl Silo {
 enum Read<'a> {
     Message(&'a Observation, Message),
     Ended(Outcome),
+    Notice,
 }

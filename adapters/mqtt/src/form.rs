@@ -96,7 +96,12 @@ mod tests {
     fn command(topic: &str, terms: &[(&str, Value)]) -> Command {
         let terms: BTreeMap<_, _> =
             terms.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
-        let form = Form { address: topic.into(), operation: Operation::WriteProperty, terms };
+        let form = Form {
+            address: topic.into(),
+            operation: Operation::WriteProperty,
+            content_type: None,
+            terms,
+        };
         let id = CommandId("c".into());
         Command { id, form, payload: Payload::default(), deadline: Instant::now() }
     }

@@ -193,6 +193,7 @@ impl Session {
         Some(match delivery.content {
             Ok(message) => Report::Observed(Observation {
                 address: message.address,
+                about: None,
                 payload: message.payload,
                 received,
                 retained: delivery.retained,

@@ -69,11 +69,29 @@ pub struct Payload {
     pub content_type: Option<SmolStr>,
 }
 
+/// What an adapter knows of the resource behind an address, where its protocol tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// Name of the device as the protocol has it (host, endpoint name); levels separated by `/`.
+    pub thing: SmolStr,
+    /// Name of the property or action: `sensors.temp` for `/sensors/temp`.
+    pub name: SmolStr,
+    /// Human-readable title of the property or action.
+    pub title: Option<SmolStr>,
+    /// Semantic type (CoRE `rt`, RFC 6690, section 3.1), as TD `@type` of the affordance.
+    pub semantic_type: Option<SmolStr>,
+    /// How it is written or invoked, when it can be.
+    pub form: Option<Form>,
+}
+
 /// One message that arrived for one address of one silo.
 #[derive(Debug, Clone)]
 pub struct Observation {
     /// Where it came from.
     pub address: Address,
+    /// What is there, where the protocol tells; the address says it all otherwise. What comes anew
+    /// for a known address takes the place of what was told before.
+    pub about: Option<Arc<Subject>>,
     /// What it said.
     pub payload: Payload,
     /// When the adapter read it.
@@ -98,13 +116,32 @@ pub struct Rejection {
     pub received: Timestamp,
 }
 
-/// Device to gateway.
+/// An action that a device offers.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// Where the action is.
+    pub address: Address,
+    /// What it is called, and how it is invoked.
+    pub subject: Arc<Subject>,
+    /// When the adapter learned of it.
+    pub received: Timestamp,
+}
+
+/// Device to gateway. Only what was observed or rejected is a message, and counted as one.
 #[derive(Debug, Clone)]
 pub enum Report {
     /// A message arrived.
     Observed(Observation),
     /// A message arrived, and the adapter could not take it.
     Rejected(Rejection),
+    /// The device has an action. Saying so again changes nothing.
+    Offered(Offer),
+    /// The device no longer has what was at this address: its states become stale, its action
+    /// goes.
+    Withdrawn(Address),
+    /// Nobody vouches any more for the states of this address (CoAP Max-Age has passed): they are
+    /// stale until it is observed again.
+    Stale(Address),
 }
 
 impl Report {
@@ -114,7 +151,15 @@ impl Report {
         match self {
             Self::Observed(observation) => &observation.address,
             Self::Rejected(rejection) => &rejection.address,
+            Self::Offered(offer) => &offer.address,
+            Self::Withdrawn(address) | Self::Stale(address) => address,
         }
+    }
+
+    /// Whether it is a message, or something that the adapter knows without one.
+    #[must_use]
+    pub fn is_message(&self) -> bool {
+        matches!(self, Self::Observed(_) | Self::Rejected(_))
     }
 }
 
@@ -164,12 +209,14 @@ pub enum Operation {
 }
 
 /// How one operation is done over the adapter's protocol (TD 1.1, section 5.3.4.2 `Form`).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Form {
     /// Where the command goes.
     pub address: Address,
     /// The operation.
     pub operation: Operation,
+    /// The media type that the gateway encodes the command's payload in; JSON when left out.
+    pub content_type: Option<SmolStr>,
     /// The protocol's own terms with their prefix: `mqv:qos`, `mqv:retain`, `cov:method`.
     pub terms: BTreeMap<SmolStr, Value>,
 }
@@ -191,7 +238,7 @@ pub struct Command {
     pub id: CommandId,
     /// Where and how.
     pub form: Form,
-    /// What is sent, already in the device's own format.
+    /// What is sent, already in the device's own format; empty for an action without input.
     pub payload: Payload,
     /// The command must have ended by then; what was not sent yet is dropped.
     pub deadline: Instant,

@@ -77,7 +77,7 @@ impl Seen {
     pub fn observed(&self, address: &str) -> Vec<&Observation> {
         let observations = self.applied.iter().filter_map(|report| match report {
             Report::Observed(observation) => Some(observation),
-            Report::Rejected(_) => None,
+            _ => None,
         });
         observations.filter(|observation| observation.address.as_str() == address).collect()
     }
@@ -86,8 +86,8 @@ impl Seen {
     #[must_use]
     pub fn rejected(&self) -> Vec<&Rejection> {
         let rejections = self.applied.iter().filter_map(|report| match report {
-            Report::Observed(_) => None,
             Report::Rejected(rejection) => Some(rejection),
+            _ => None,
         });
         rejections.collect()
     }
@@ -199,7 +199,8 @@ impl Supervised {
         payload: &[u8],
         within: Duration,
     ) -> Result<Acknowledgement, AdapterError> {
-        let payload = Payload { bytes: payload.to_vec().into(), content_type: None };
+        let content_type = form.content_type.clone();
+        let payload = Payload { bytes: payload.to_vec().into(), content_type };
         let deadline = Instant::now() + within;
         let id = CommandId("conformance".into());
         self.adapter.execute(Command { id, form, payload, deadline }).await

@@ -12,6 +12,6 @@ pub mod model;
 
 pub use adapter::{
     Acknowledgement, Adapter, AdapterError, Address, BoxFuture, Command, CommandId, Form, Intake,
-    Observation, Operation, Payload, Rejection, Report, Reports,
+    Observation, Offer, Operation, Payload, Rejection, Report, Reports, Subject,
 };
 pub use model::{Number, Quality, ThingId, Timestamp, Value};

@@ -174,6 +174,7 @@ impl Hook {
 fn observed(address: Address, payload: Payload) -> Report {
     Report::Observed(Observation {
         address,
+        about: None,
         payload,
         received: Timestamp::now(),
         retained: false,

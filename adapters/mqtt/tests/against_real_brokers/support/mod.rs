@@ -63,7 +63,8 @@ pub(crate) fn form(topic: &str, qos: QoS, retain: bool) -> Form {
         ("mqv:qos".into(), Value::Text(qos.level().to_string().into())),
         ("mqv:retain".into(), Value::Boolean(retain)),
     ]);
-    Form { address: topic.into(), operation: Operation::WriteProperty, terms }
+    let operation = Operation::WriteProperty;
+    Form { address: topic.into(), operation, content_type: None, terms }
 }
 
 pub(crate) const VERSIONS: [Version; 2] = [Version::V3_1_1, Version::V5];
