@@ -12,7 +12,7 @@ use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Quality, ThingId, Timestamp, Value};
 
 use crate::limits::Limits;
-use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State};
+use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State, Told};
 use crate::mapping::RuleConfig;
 use crate::registry::{Description, Registry, Slot, Thing};
 
@@ -404,6 +404,24 @@ impl Fold<'_, '_> {
         Ok(Verdict::Applied)
     }
 
+    /// Notes what the device tells of a property, if that is new; `describe` makes the property
+    /// that it is then.
+    pub fn tell(
+        &mut self,
+        index: usize,
+        told: Told,
+        describe: impl FnOnce(&Property, Told) -> Arc<Property>,
+    ) {
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.property.told != told) else {
+            return;
+        };
+        let before = slot.property.clone();
+        slot.property = describe(&before, told);
+        if slot.property.unit() != before.unit() {
+            self.writing.redescribe(self.thing);
+        }
+    }
+
     /// Gives the thing one more property, with its first state.
     ///
     /// # Errors
@@ -514,6 +532,7 @@ mod tests {
                 slot: 0,
                 adapter: "mqtt".into(),
                 rule: None,
+                told: Told::default(),
                 write: None,
             }),
             address: Address::from("a/b"),
@@ -581,6 +600,29 @@ mod tests {
     fn add(writing: &mut Writing<'_>, thing: &Arc<Thing>, json: &str) -> Result<(), Refusal> {
         let Slot { property, address, .. } = slot(json, None, Quality::Good);
         writing.fold(thing).add(property, address, reading(json, None, false))
+    }
+
+    #[test]
+    fn a_device_that_tells_another_unit_is_described_anew() {
+        let (recorder, _) = recorder(Limits::default());
+        let now = Timestamp::from_micros(T0);
+        let mut writing = recorder.write();
+        let thing = writing.thing(&ThingId::from_name("a"), None, now).unwrap();
+        add(&mut writing, &thing, "1").unwrap();
+        writing.settle(now);
+        let mut tells = |unit: &str| {
+            let before = thing.revision();
+            writing.fold(&thing).tell(0, Told { unit: Some(unit.into()) }, |known, told| {
+                let (name, adapter) = (known.name.clone(), known.adapter.clone());
+                Arc::new(Property { name, slot: 0, adapter, rule: None, told, write: None })
+            });
+            writing.settle(now);
+            let unit = thing.slot_at(0).unwrap().property.unit().map(str::to_owned);
+            (unit, thing.revision() > before)
+        };
+        assert_eq!(tells("V"), (Some("V".into()), true));
+        assert_eq!(tells("V"), (Some("V".into()), false));
+        assert_eq!(tells("mV"), (Some("mV".into()), true));
     }
 
     #[test]

@@ -48,15 +48,25 @@ pub struct Property {
     pub adapter: Arc<str>,
     /// What a rule says of it.
     pub rule: Option<Arc<PropertyRule>>,
+    /// What the device tells of it.
+    pub told: Told,
     /// How it is written, when it can be.
     pub write: Option<WriteTarget>,
 }
 
+/// What a device tells of a property, beside its values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Told {
+    /// Its unit, as a SenML symbol.
+    pub unit: Option<SmolStr>,
+}
+
 impl Property {
-    /// Its unit, as a SenML symbol, where a rule names one.
+    /// Its unit, as a SenML symbol: the one that a rule names, else the one that the device tells.
     #[must_use]
     pub fn unit(&self) -> Option<&str> {
-        self.rule.as_ref()?.unit.as_deref()
+        let ruled = self.rule.as_ref().and_then(|rule| rule.unit.as_deref());
+        ruled.or(self.told.unit.as_deref())
     }
 }
 

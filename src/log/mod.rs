@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use change::{
-    Change, DirectoryEvent, Draft, Fact, Occurrence, Property, Seq, State, What, WriteTarget,
+    Change, DirectoryEvent, Draft, Fact, Occurrence, Property, Seq, State, Told, What, WriteTarget,
 };
 pub use config::LogConfig;
 pub use lane::Lane;

@@ -12,6 +12,7 @@ use super::names::{self, Names};
 use super::reader::{Collector, Contents, Message, Shape};
 use super::route::{Properties, Route, Routes};
 use crate::limits::Limits;
+use crate::log::Told;
 use crate::recorder::{Reading, Refusal, Verdict, Writing};
 use crate::registry::Thing;
 
@@ -96,7 +97,7 @@ impl Mapper {
                 self.limits.payload_bytes
             )));
         }
-        let mut collector = Collector::new(contents, observation.received);
+        let mut collector = Collector::new(contents, observation);
         match codec::decode(&observation.payload, &self.limits.codec(), &mut collector) {
             Ok(decoded) => Ok(collector.finish(decoded)),
             Err(error) => {
@@ -193,24 +194,37 @@ impl Arrival<'_, '_> {
         // A device sends the same leaves in the same order, as a rule: the next place is the guess.
         let mut guess = route.first as usize;
         for index in message.leaves.clone() {
+            let (unit, time) =
+                contents.own(message, index).map_or((None, None), |own| (own.unit, own.time));
             let Some((path, value)) = contents.take(index) else { break };
             let reading = Reading {
                 value,
-                device_time: message.device_time,
+                device_time: time.or(message.device_time),
                 received: observation.received,
-                replayed: observation.retained || observation.redelivered,
+                replayed: observation.is_replayed(),
             };
             let name = match message.shape {
                 Shape::Object => path,
                 Shape::Whole => &names::property_of(observation.address.as_str()),
             };
             let (adapter, address) = (&self.mapper.adapter, &observation.address);
+            let rule = route.rule.as_ref();
             let put = match fold.find(name, adapter, address, guess) {
-                Ok(slot) => fold.observe(slot, reading).map(|verdict| (slot, verdict)),
+                Ok(slot) => {
+                    let verdict = fold.observe(slot, reading);
+                    if unit.is_some() && verdict == Ok(Verdict::Applied) {
+                        fold.tell(slot, Told { unit }, |known, told| {
+                            let name = known.name.clone();
+                            self.properties.describe(name, slot, adapter, address, rule, told)
+                        });
+                    }
+                    verdict.map(|verdict| (slot, verdict))
+                }
                 Err(name) => {
                     let slot = fold.property_count();
-                    let rule = route.rule.as_ref();
-                    let property = self.properties.describe(name, slot, adapter, address, rule);
+                    let told = Told { unit };
+                    let property =
+                        self.properties.describe(name, slot, adapter, address, rule, told);
                     fold.add(property, address.clone(), reading).map(|()| (slot, Verdict::Applied))
                 }
             };
@@ -245,11 +259,10 @@ impl Arrival<'_, '_> {
         };
         let whole = match message.shape {
             Shape::Whole => contents.take(message.leaves.start).map(|(_, value)| value),
-            // Read as JSON once more, so that nothing around it is taken along, such as a byte
-            // order mark.
-            Shape::Object => std::str::from_utf8(&self.observation.payload.bytes)
-                .ok()
-                .and_then(|text| Value::from_json(text.trim_start_matches('\u{feff}')).ok()),
+            Shape::Object => {
+                let limits = self.mapper.limits.codec();
+                codec::whole(&self.observation.payload, message.encoding, &limits)
+            }
         };
         let received = self.observation.received;
         let time = message.device_time.unwrap_or(received);

@@ -4,14 +4,17 @@ use std::mem;
 use std::ops::Range;
 use std::time::Duration;
 
-use thingway_sdk::codec::{Decoded, Encoding, Leaves};
-use thingway_sdk::{Timestamp, Value};
+use smol_str::SmolStr;
+use thingway_sdk::codec::{Decoded, Encoding, Leaves, Measured, MeasuredAt};
+use thingway_sdk::{Observation, Timestamp, Value};
 
 /// A message that was taken apart but not applied yet.
 pub struct Message {
     pub(super) shape: Shape,
     /// Where its leaves are in the contents.
     pub(super) leaves: Range<usize>,
+    /// Where that is which its leaves say of themselves.
+    pub(super) own: Range<usize>,
     /// The device's own time, if one of the leaves tells it.
     pub(super) device_time: Option<Timestamp>,
     /// What the payload was taken for.
@@ -26,6 +29,9 @@ pub struct Contents {
     leaves: Vec<Leaf>,
     /// The paths of all leaves, one behind the other.
     paths: String,
+    /// What few formats say of each leaf, in the order of the leaves: kept apart, so that all other
+    /// leaves cost nothing more.
+    own: Vec<Own>,
 }
 
 struct Leaf {
@@ -34,7 +40,27 @@ struct Leaf {
     value: Value,
 }
 
+/// What a leaf says of itself beside its value.
+#[derive(Clone)]
+pub(super) struct Own {
+    leaf: usize,
+    pub(super) unit: Option<SmolStr>,
+    pub(super) time: Option<Timestamp>,
+}
+
 impl Contents {
+    /// What a leaf of a message says of itself.
+    pub(super) fn own(&self, message: &Message, index: usize) -> Option<Own> {
+        let own = self.own.get(message.own.clone()).filter(|own| !own.is_empty())?;
+        let at = own.binary_search_by_key(&index, |own| own.leaf).ok()?;
+        own.get(at).cloned()
+    }
+
+    /// The newest time that a leaf of a message says of itself.
+    pub(super) fn newest_time(&self, message: &Message) -> Option<Timestamp> {
+        self.own.get(message.own.clone())?.iter().filter_map(|own| own.time).max()
+    }
+
     /// Takes a leaf out: its path and its value.
     pub(super) fn take(&mut self, index: usize) -> Option<(&str, Value)> {
         let start = self.path_start(index);
@@ -48,9 +74,10 @@ impl Contents {
         self.leaves.push(Leaf { path_end: self.paths.len(), value });
     }
 
-    fn truncate(&mut self, leaves: usize) {
+    fn truncate(&mut self, leaves: usize, own: usize) {
         self.paths.truncate(self.path_start(leaves));
         self.leaves.truncate(leaves);
+        self.own.truncate(own);
     }
 
     fn path_start(&self, index: usize) -> usize {
@@ -75,22 +102,33 @@ const BELIEVED_AHEAD: Duration = Duration::from_secs(86_400);
 pub(super) struct Collector<'a> {
     contents: &'a mut Contents,
     start: usize,
+    own_start: usize,
     received: Timestamp,
+    replayed: bool,
     shape: Shape,
     device_time: Option<Timestamp>,
     time_note: Option<String>,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(contents: &'a mut Contents, received: Timestamp) -> Self {
-        let start = contents.leaves.len();
-        Self { contents, start, received, shape: Shape::Object, device_time: None, time_note: None }
+    pub(super) fn new(contents: &'a mut Contents, observation: &Observation) -> Self {
+        Self {
+            start: contents.leaves.len(),
+            own_start: contents.own.len(),
+            contents,
+            received: observation.received,
+            replayed: observation.is_replayed(),
+            shape: Shape::Object,
+            device_time: None,
+            time_note: None,
+        }
     }
 
     pub(super) fn finish(self, decoded: Decoded) -> Message {
         Message {
             shape: self.shape,
             leaves: self.start..self.contents.leaves.len(),
+            own: self.own_start..self.contents.own.len(),
             device_time: self.device_time,
             encoding: decoded.encoding,
             note: decoded.note.or(self.time_note),
@@ -99,7 +137,7 @@ impl<'a> Collector<'a> {
 
     /// The message became nothing: what was taken from it goes.
     pub(super) fn give_up(self) {
-        self.contents.truncate(self.start);
+        self.contents.truncate(self.start, self.own_start);
     }
 
     fn find_time(&mut self, path: &str, value: &Value) {
@@ -112,13 +150,17 @@ impl<'a> Collector<'a> {
             _ => return,
         };
         let Some(time) = Timestamp::parse(text) else { return };
-        if self.received.until(time) > BELIEVED_AHEAD {
-            self.time_note = Some(format!(
-                "`{path}` says {time}, more than a day ahead: the time of receipt is used instead"
-            ));
-        } else {
-            self.device_time = Some(time);
+        self.device_time = self.believed(path, time);
+    }
+
+    fn believed(&mut self, path: &str, time: Timestamp) -> Option<Timestamp> {
+        if self.received.until(time) <= BELIEVED_AHEAD {
+            return Some(time);
         }
+        self.time_note = Some(format!(
+            "`{path}` says {time}, more than a day ahead: the time of receipt is used instead"
+        ));
+        None
     }
 }
 
@@ -133,6 +175,23 @@ impl Leaves for Collector<'_> {
         self.contents.push(path, value);
     }
 
+    fn measured(&mut self, path: &str, value: Value, measured: Measured<'_>) {
+        let time = measured.time.and_then(|time| match time {
+            MeasuredAt::Time(time) => self.believed(path, time),
+            // Nobody knows how long ago the device sent it.
+            MeasuredAt::FromReceipt(_) if self.replayed => None,
+            MeasuredAt::FromReceipt(micros) => {
+                let micros = self.received.as_micros().saturating_add(micros);
+                self.believed(path, Timestamp::from_micros(micros))
+            }
+        });
+        let unit = measured.unit.map(SmolStr::new);
+        if unit.is_some() || time.is_some() {
+            self.contents.own.push(Own { leaf: self.contents.leaves.len(), unit, time });
+        }
+        self.contents.push(path, value);
+    }
+
     fn whole(&mut self, value: Value) {
         self.restart();
         self.shape = Shape::Whole;
@@ -140,7 +199,7 @@ impl Leaves for Collector<'_> {
     }
 
     fn restart(&mut self) {
-        self.contents.truncate(self.start);
+        self.contents.truncate(self.start, self.own_start);
         self.device_time = None;
         self.time_note = None;
         self.shape = Shape::Object;

@@ -8,7 +8,7 @@ use thingway_sdk::Address;
 
 use super::reader::Shape;
 use super::{PropertyRule, RuleConfig};
-use crate::log::{Property, WriteTarget};
+use crate::log::{Property, Told, WriteTarget};
 use crate::registry::Thing;
 
 /// What an address means.
@@ -84,6 +84,7 @@ struct Likeness {
     slot: usize,
     /// Where the rule is in memory, in which it stays for as long as its adapter runs.
     rule: usize,
+    told: Told,
 }
 
 impl Properties {
@@ -95,13 +96,14 @@ impl Properties {
         adapter: &Arc<str>,
         address: &Address,
         rule: Option<&Arc<RuleConfig>>,
+        told: Told,
     ) -> Arc<Property> {
-        let likeness =
-            Likeness { name, slot, rule: rule.map_or(0, |rule| Arc::as_ptr(rule).addr()) };
+        let rule_address = rule.map_or(0, |rule| Arc::as_ptr(rule).addr());
+        let likeness = Likeness { name, slot, rule: rule_address, told };
         if let Some(known) = self.known.get(&likeness) {
             return known.clone();
         }
-        let name = likeness.name.clone();
+        let (name, told) = (likeness.name.clone(), likeness.told.clone());
         let of_rule = rule.and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
         let write = of_rule.and_then(|(rule, property)| {
             let write = property.write.clone()?;
@@ -111,7 +113,8 @@ impl Properties {
         });
         let is_shared = write.is_none();
         let rule = of_rule.map(|(_, property): (_, &PropertyRule)| Arc::new(property.clone()));
-        let property = Arc::new(Property { name, slot, adapter: adapter.clone(), rule, write });
+        let adapter = adapter.clone();
+        let property = Arc::new(Property { name, slot, adapter, rule, told, write });
         // Where it is written differs from address to address.
         if is_shared {
             self.keep(likeness, property.clone());
@@ -133,7 +136,14 @@ mod tests {
     use super::*;
 
     fn describe(properties: &mut Properties, name: &str, slot: usize) -> Arc<Property> {
-        properties.describe(name.into(), slot, &"mqtt".into(), &Address::from("a"), None)
+        properties.describe(
+            name.into(),
+            slot,
+            &"mqtt".into(),
+            &Address::from("a"),
+            None,
+            Told::default(),
+        )
     }
 
     #[test]

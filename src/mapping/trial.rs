@@ -17,7 +17,7 @@ pub struct Trial {
     pub event: Option<String>,
     /// The properties that it would set.
     pub properties: Vec<(SmolStr, Value)>,
-    /// The time that the device tells.
+    /// The time that the device tells; the newest, when it tells several.
     pub time: Option<Timestamp>,
     /// What the payload was taken for.
     pub encoding: Encoding,
@@ -39,6 +39,7 @@ impl Mapper {
         // Dropped at the end, which gives the name back.
         let name = self.name(address, message.shape, rule);
         let event = rule.and_then(|rule| rule.event.clone());
+        let time = message.device_time.or(contents.newest_time(&message));
         let properties = match &event {
             Some(_) => Vec::new(),
             None => {
@@ -57,7 +58,7 @@ impl Mapper {
             rule: rule.map(|rule| rule.topic.to_string()),
             event,
             properties,
-            time: message.device_time,
+            time,
             encoding: message.encoding,
             note: message.note,
         })

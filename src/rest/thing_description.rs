@@ -72,6 +72,9 @@ fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
     if let Some(rule) = rule {
         add_rule(&mut affordance, rule);
     }
+    if let Some(unit) = slot.property.unit() {
+        affordance.insert("unit".into(), json!(unit));
+    }
     affordance.insert("readOnly".into(), json!(slot.property.write.is_none()));
     affordance.insert("observable".into(), json!(true));
     affordance.insert("forms".into(), property_forms(&slot.property, thing, base));
@@ -82,7 +85,6 @@ fn add_rule(affordance: &mut Map<String, Json>, rule: &PropertyRule) {
     let members = [
         ("title", rule.title.as_ref().map(|title| json!(title))),
         ("description", rule.description.as_ref().map(|text| json!(text))),
-        ("unit", rule.unit.as_ref().map(|unit| json!(unit))),
         ("minimum", rule.minimum.map(|least| json!(least))),
         ("maximum", rule.maximum.map(|most| json!(most))),
         ("enum", rule.allowed.as_ref().map(|allowed| json!(allowed))),

@@ -23,6 +23,7 @@ mod plain_reads_are_answered_as_the_router_would;
 mod problem_documents_everywhere;
 mod races_leave_nothing_behind;
 mod representations_and_conditional_requests;
+mod senml_and_cbor_become_properties;
 mod state_records_filter_and_page;
 mod streams_resume_without_a_seam;
 mod the_directory_keeps_wot_discovery;

@@ -103,6 +103,15 @@ pub struct Observation {
     pub redelivered: bool,
 }
 
+impl Observation {
+    /// Whether it tells of the present rather than of something that happened just now: kept by
+    /// the silo for newcomers, or sent once more.
+    #[must_use]
+    pub const fn is_replayed(&self) -> bool {
+        self.retained || self.redelivered
+    }
+}
+
 /// A message that arrived but can't be handed on: too large, or its address is not well formed.
 #[derive(Debug, Clone)]
 pub struct Rejection {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Order, View, respond, serve_on};
 use crate::limits::Limits;
-use crate::log::{EventLog, LogConfig, MemoryLog, Property, Seq};
+use crate::log::{EventLog, LogConfig, MemoryLog, Property, Seq, Told};
 use crate::push::cursor::Cursor;
 use crate::push::feed::Scope;
 use crate::push::filter::Filter;
@@ -64,7 +64,8 @@ impl World {
             writing.fold(&thing).observe(0, reading).unwrap();
         } else {
             let (name, adapter) = ("level".into(), "field".into());
-            let property = Property { name, slot: 0, adapter, rule: None, write: None };
+            let told = Told::default();
+            let property = Property { name, slot: 0, adapter, rule: None, told, write: None };
             writing.fold(&thing).add(Arc::new(property), "a/b".into(), reading).unwrap();
         }
         drop(writing);

@@ -137,7 +137,7 @@ impl<'de, L: Leaves> Visitor<'de> for Members<'_, '_, L> {
 }
 
 /// A key, borrowed from the text unless it holds escapes.
-struct Key;
+pub(super) struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {
     type Value = Cow<'de, str>;

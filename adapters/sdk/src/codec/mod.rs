@@ -4,15 +4,18 @@
 //! UTF-8, else octets. Nothing is guessed beyond that: `NaN`, `+1` and broken JSON stay text, and
 //! [`Decoded::note`] says so.
 
+pub mod cbor;
+mod decimal;
 mod flat;
 mod json;
+pub mod senml;
 
 use std::str;
 
 use smol_str::SmolStr;
 
 use crate::adapter::Payload;
-use crate::model::Value;
+use crate::model::{Timestamp, Value};
 
 /// How much of one payload is taken apart.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +35,12 @@ pub enum Encoding {
     Json,
     /// UTF-8 text.
     Text,
+    /// One CBOR item (RFC 8949).
+    Cbor,
+    /// SenML in JSON (RFC 8428, section 5).
+    SenmlJson,
+    /// SenML in CBOR (RFC 8428, section 6).
+    SenmlCbor,
     /// Anything else.
     Octets,
 }
@@ -43,6 +52,9 @@ impl Encoding {
         match self {
             Self::Json => "json",
             Self::Text => "text",
+            Self::Cbor => "cbor",
+            Self::SenmlJson => "senml+json",
+            Self::SenmlCbor => "senml+cbor",
             Self::Octets => "octets",
         }
     }
@@ -52,11 +64,34 @@ impl Encoding {
 pub trait Leaves {
     /// One leaf of a JSON object: `path` is its keys joined by dots.
     fn leaf(&mut self, path: &str, value: Value);
+    /// The same from a format that says of each leaf in which unit and when it was measured.
+    fn measured(&mut self, path: &str, value: Value, measured: Measured<'_>) {
+        let Measured { unit: _, time: _ } = measured;
+        self.leaf(path, value);
+    }
     /// The payload as a whole, when it is no JSON object. Leaves that came before are void: the
     /// payload turned out to be something else (a string deep in it was no valid JSON string).
     fn whole(&mut self, value: Value);
     /// What came before is void: the payload is read anew.
     fn restart(&mut self);
+}
+
+/// What a format says of one leaf beside its value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measured<'a> {
+    /// Its unit, as a SenML symbol (RFC 8428, section 12.1).
+    pub unit: Option<&'a str>,
+    /// When it was measured.
+    pub time: Option<MeasuredAt>,
+}
+
+/// When something was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeasuredAt {
+    /// At this moment, by the device's clock.
+    Time(Timestamp),
+    /// So many microseconds after the message was received; before it, when negative.
+    FromReceipt(i64),
 }
 
 /// How a payload was read.
@@ -89,6 +124,12 @@ pub enum DecodeError {
     /// The sender declared text and did not send UTF-8.
     #[error("declared as text, but it is not UTF-8")]
     NotText,
+    /// The sender declared CBOR and did not send it.
+    #[error("declared as CBOR, but it is not: {0}")]
+    NotCbor(String),
+    /// The sender declared SenML and did not send it.
+    #[error("declared as SenML, but it is not: {0}")]
+    NotSenml(String),
 }
 
 /// Takes one payload apart. On an error some leaves may already have been handed over.
@@ -110,6 +151,17 @@ pub fn decode(
             Ok(()) => Ok(Decoded { encoding: Encoding::Json, note: None }),
             Err(not_json) => Err(DecodeError::NotJson(not_json.to_string())),
         },
+        Some(Encoding::Cbor) => {
+            Ok(Decoded { encoding: Encoding::Cbor, note: cbor::walk(bytes, limits, out)? })
+        }
+        Some(encoding @ Encoding::SenmlJson) => {
+            let note = senml::walk_json(bytes, limits, out)?;
+            Ok(Decoded { encoding, note })
+        }
+        Some(encoding @ Encoding::SenmlCbor) => {
+            let note = senml::walk_cbor(bytes, limits, out)?;
+            Ok(Decoded { encoding, note })
+        }
         Some(Encoding::Text) => {
             let text = str::from_utf8(bytes).map_err(|_| DecodeError::NotText)?;
             out.whole(Value::Text(text.into()));
@@ -137,11 +189,30 @@ fn json(bytes: &[u8], limits: &Limits, out: &mut impl Leaves) -> Walked {
     json::walk(text, limits, out)
 }
 
+/// A payload that [`decode`] took apart, as the one value that it is: for JSON without what stands
+/// around it, such as a byte order mark. `None` where it turns out to be something else.
+#[must_use]
+pub fn whole(payload: &Payload, encoding: Encoding, limits: &Limits) -> Option<Value> {
+    let bytes = payload.bytes.as_ref();
+    match encoding {
+        Encoding::Json | Encoding::SenmlJson => {
+            Value::from_json(str::from_utf8(bytes).ok()?.trim_start_matches('\u{feff}')).ok()
+        }
+        Encoding::Cbor | Encoding::SenmlCbor => cbor::whole(bytes, limits).ok(),
+        Encoding::Text => str::from_utf8(bytes).ok().map(|text| Value::Text(text.into())),
+        Encoding::Octets => Some(Value::Octets(bytes.into())),
+    }
+}
+
 fn declared(content_type: Option<&str>) -> Option<Encoding> {
     let essence = content_type?.split(';').next()?.trim().to_ascii_lowercase();
     match essence.as_str() {
+        // A stream of records that has ended is a pack (RFC 8428, section 4.8).
+        "application/senml+json" | "application/sensml+json" => Some(Encoding::SenmlJson),
+        "application/senml+cbor" | "application/sensml+cbor" => Some(Encoding::SenmlCbor),
+        cbor if cbor == "application/cbor" || cbor.ends_with("+cbor") => Some(Encoding::Cbor),
         json if json == "application/json" || json.ends_with("+json") => Some(Encoding::Json),
-        "text/plain" => Some(Encoding::Text),
+        "text/plain" | "application/link-format" => Some(Encoding::Text),
         "application/octet-stream" => Some(Encoding::Octets),
         // A media type that is not known here says nothing: the bytes decide.
         _ => None,
@@ -217,7 +288,7 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Seen(Vec<(String, String)>);
+    pub(super) struct Seen(pub(super) Vec<(String, String)>);
 
     impl Leaves for Seen {
         fn leaf(&mut self, path: &str, value: Value) {

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DeliveryConfig, WebhookPatch, WebhookView, Webhooks};
 use crate::limits::Limits;
-use crate::log::{EventLog, LogConfig, MemoryLog, Property};
+use crate::log::{EventLog, LogConfig, MemoryLog, Property, Told};
 use crate::recorder::{Reading, Recorder};
 use crate::registry::Registry;
 
@@ -107,7 +107,8 @@ fn reading(value: &str) -> Reading {
 }
 
 fn described(name: &str, slot: usize) -> Property {
-    Property { name: name.into(), slot, adapter: "test".into(), rule: None, write: None }
+    let (adapter, told) = ("test".into(), Told::default());
+    Property { name: name.into(), slot, adapter, rule: None, told, write: None }
 }
 
 async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {

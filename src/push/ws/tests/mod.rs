@@ -164,6 +164,7 @@ fn described(name: &str, slot: usize, rule: &Json) -> Property {
         slot,
         adapter: "field".into(),
         rule: Some(Arc::new(rule)),
+        told: crate::log::Told::default(),
         write: write.map(|rule| WriteTarget { address: "a/b/set".into(), rule }),
     }
 }
