@@ -9,10 +9,10 @@ use parking_lot::{MappedRwLockWriteGuard, Mutex, MutexGuard};
 use serde_json::{Map, Value as Json};
 use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::model::Kinds;
-use thingway_sdk::{Address, Quality, ThingId, Timestamp, Value};
+use thingway_sdk::{Address, Offer, Quality, ThingId, Timestamp, Value};
 
 use crate::limits::Limits;
-use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State, Told};
+use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State};
 use crate::mapping::RuleConfig;
 use crate::registry::{Description, Registry, Slot, Thing};
 
@@ -74,6 +74,9 @@ pub enum Refusal {
     /// See [`Limits::properties_per_thing`].
     #[error("the thing has its limit of {0} properties; raise limits.properties_per_thing")]
     PropertiesOfThing(usize),
+    /// See [`Limits::properties_per_thing`].
+    #[error("the thing has its limit of {0} actions; raise limits.properties_per_thing")]
+    Actions(usize),
     /// See [`Limits::properties`].
     #[error("the gateway holds its limit of {0} properties; raise limits.properties")]
     Properties(usize),
@@ -117,8 +120,10 @@ impl Recorder {
         let mut marked = 0;
         for things in self.registry.things().chunks(MARKED_IN_ONE_TURN) {
             let mut writing = self.write();
-            marked +=
-                things.iter().map(|thing| writing.mark_stale(thing, adapter, now)).sum::<usize>();
+            marked += things
+                .iter()
+                .map(|thing| writing.mark_stale(thing, adapter, None, now))
+                .sum::<usize>();
         }
         marked
     }
@@ -204,13 +209,23 @@ impl<'a> Writing<'a> {
         }
     }
 
-    fn mark_stale(&mut self, thing: &Arc<Thing>, adapter: &str, now: Timestamp) -> usize {
+    /// Marks what came over an adapter as stale: all of it, or only what came from one address.
+    /// Returns how many states that were.
+    pub fn mark_stale(
+        &mut self,
+        thing: &Arc<Thing>,
+        adapter: &str,
+        address: Option<&Address>,
+        now: Timestamp,
+    ) -> usize {
         if thing.is_deleted() {
             return 0;
         }
         let mut fold = self.fold(thing);
         let fresh = |slot: &Slot| {
-            &*slot.property.adapter == adapter && slot.state.quality != Quality::Stale
+            &*slot.property.adapter == adapter
+                && address.is_none_or(|address| slot.address == *address)
+                && slot.state.quality != Quality::Stale
         };
         let marked: Vec<usize> = (0..fold.slots.len()).filter(|i| fresh(&fold.slots[*i])).collect();
         for index in &marked {
@@ -218,6 +233,30 @@ impl<'a> Writing<'a> {
             fold.put(*index, state, now);
         }
         marked.len()
+    }
+
+    /// Gives the thing an action, unless it has it already.
+    ///
+    /// # Errors
+    /// When it has too many.
+    pub fn offer(
+        &mut self,
+        thing: &Arc<Thing>,
+        adapter: &Arc<str>,
+        offer: &Offer,
+    ) -> Result<(), Refusal> {
+        let most = self.recorder.limits.properties_per_thing;
+        if thing.offer(adapter, offer, most)? {
+            self.redescribe(thing);
+        }
+        Ok(())
+    }
+
+    /// Takes the action of this address away, if there is one.
+    pub fn withdraw_action(&mut self, thing: &Arc<Thing>, adapter: &str, address: &Address) {
+        if thing.withdraw(adapter, address) {
+            self.redescribe(thing);
+        }
     }
 
     /// The thing with this id, as it is in this turn.
@@ -404,22 +443,19 @@ impl Fold<'_, '_> {
         Ok(Verdict::Applied)
     }
 
-    /// Notes what the device tells of a property, if that is new; `describe` makes the property
-    /// that it is then.
-    pub fn tell(
-        &mut self,
-        index: usize,
-        told: Told,
-        describe: impl FnOnce(&Property, Told) -> Arc<Property>,
-    ) {
-        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.property.told != told) else {
-            return;
-        };
-        let before = slot.property.clone();
-        slot.property = describe(&before, told);
-        if slot.property.unit() != before.unit() {
+    /// One property, by its place.
+    #[must_use]
+    pub fn property(&self, index: usize) -> Option<&Property> {
+        self.slots.get(index).map(|slot| &*slot.property)
+    }
+
+    /// A property is another one from here on: the device tells something else of it.
+    pub fn describe(&mut self, index: usize, property: Arc<Property>) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if !property.reads_like(&slot.property) {
             self.writing.redescribe(self.thing);
         }
+        slot.property = property;
     }
 
     /// Gives the thing one more property, with its first state.
@@ -517,6 +553,7 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Told;
     use crate::log::{Announcement, Change, Gap, Lane, Listening, LogConfig, MemoryLog};
     use tokio::sync::Notify;
 
@@ -612,10 +649,10 @@ mod tests {
         writing.settle(now);
         let mut tells = |unit: &str| {
             let before = thing.revision();
-            writing.fold(&thing).tell(0, Told { unit: Some(unit.into()) }, |known, told| {
-                let (name, adapter) = (known.name.clone(), known.adapter.clone());
-                Arc::new(Property { name, slot: 0, adapter, rule: None, told, write: None })
-            });
+            let told = Told { unit: Some(unit.into()), ..Told::default() };
+            let (name, adapter) = ("b".into(), "mqtt".into());
+            let property = Property { name, slot: 0, adapter, rule: None, told, write: None };
+            writing.fold(&thing).describe(0, Arc::new(property));
             writing.settle(now);
             let unit = thing.slot_at(0).unwrap().property.unit().map(str::to_owned);
             (unit, thing.revision() > before)

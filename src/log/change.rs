@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
-use thingway_sdk::{Address, Form, Operation, Quality, ThingId, Timestamp, Value};
+use thingway_sdk::codec::{self, EncodeError};
+use thingway_sdk::{Address, Form, Payload, Quality, ThingId, Timestamp, Value};
 
 use super::Lane;
-use crate::mapping::{PropertyRule, WriteRule};
+use crate::mapping::{PayloadTemplate, PropertyRule};
 use crate::registry::Thing;
 
 /// A position in the log: opaque to the outside, except that later is greater. Numbers go on
@@ -54,11 +55,17 @@ pub struct Property {
     pub write: Option<WriteTarget>,
 }
 
-/// What a device tells of a property, beside its values.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+/// What a device or its protocol tells of a property, beside its values.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Told {
     /// Its unit, as a SenML symbol.
     pub unit: Option<SmolStr>,
+    /// Human-readable title.
+    pub title: Option<SmolStr>,
+    /// Semantic type, as TD `@type`.
+    pub semantic_type: Option<SmolStr>,
+    /// How it is written, when it can be.
+    pub form: Option<Form>,
 }
 
 impl Property {
@@ -68,31 +75,45 @@ impl Property {
         let ruled = self.rule.as_ref().and_then(|rule| rule.unit.as_deref());
         ruled.or(self.told.unit.as_deref())
     }
+
+    /// Its title: the one that a rule gives, else the one that the device tells.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        let ruled = self.rule.as_ref().and_then(|rule| rule.title.as_deref());
+        ruled.or(self.told.title.as_deref())
+    }
+
+    /// Whether its description says the same as the other's.
+    #[must_use]
+    pub fn reads_like(&self, other: &Self) -> bool {
+        self.unit() == other.unit()
+            && self.title() == other.title()
+            && self.told.semantic_type == other.told.semantic_type
+            && self.write.is_some() == other.write.is_some()
+    }
 }
 
-/// Where a property's commands go.
+/// How a property is written.
 #[derive(Debug)]
 pub struct WriteTarget {
-    /// The command address, its placeholders filled.
-    pub address: Address,
-    /// The rest of what the rule says.
-    pub rule: WriteRule,
+    /// What an adapter carries the command over.
+    pub form: Form,
+    /// What a rule makes of the value; without it the value is encoded as the form says.
+    pub template: Option<PayloadTemplate>,
 }
 
 impl WriteTarget {
-    /// The form that an adapter carries a write over.
-    #[must_use]
-    pub fn form(&self) -> Form {
-        let terms = [
-            ("mqv:qos".into(), self.rule.qos.to_term()),
-            ("mqv:retain".into(), Value::Boolean(self.rule.retain)),
-        ];
-        Form {
-            address: self.address.clone(),
-            operation: Operation::WriteProperty,
-            content_type: None,
-            terms: terms.into(),
-        }
+    /// The payload that says this value of the property.
+    ///
+    /// # Errors
+    /// When the form's media type can't say it.
+    pub fn payload(&self, value: &Value, property: &Property) -> Result<Payload, EncodeError> {
+        let content_type = self.form.content_type.clone();
+        let bytes = match &self.template {
+            Some(template) => template.fill(value),
+            None => codec::encode(value, content_type.as_deref(), &property.name, property.unit())?,
+        };
+        Ok(Payload { bytes: bytes.into(), content_type })
     }
 }
 

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use thingway_sdk::Value;
 use thingway_sdk::model::Kinds;
+use thingway_sdk::{Address, Form, Operation, Value};
 
-use super::template::{AddressPattern, PayloadTemplate, TextTemplate};
+use super::template::{AddressPattern, Captures, PayloadTemplate, TextTemplate};
+use crate::log::WriteTarget;
 
 /// `[[rules]]`: what the gateway can't see from the messages of a topic by itself. The first rule
 /// whose topic matches is the one that counts.
@@ -150,6 +151,23 @@ pub struct WriteRule {
     pub qos: Qos,
 }
 
+impl WriteRule {
+    /// Where a write goes, with these levels of the rule's topic.
+    pub(crate) fn target(&self, captures: &Captures<'_>) -> WriteTarget {
+        let terms = [
+            ("mqv:qos".into(), self.qos.to_term()),
+            ("mqv:retain".into(), Value::Boolean(self.retain)),
+        ];
+        let form = Form {
+            address: Address::from(self.topic.fill(captures).as_str()),
+            operation: Operation::WriteProperty,
+            content_type: None,
+            terms: terms.into(),
+        };
+        WriteTarget { form, template: Some(self.payload.clone()) }
+    }
+}
+
 /// MQTT quality of service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "u8")]
@@ -158,8 +176,7 @@ pub struct Qos(u8);
 
 impl Qos {
     /// As the `mqv:qos` form term.
-    #[must_use]
-    pub fn to_term(self) -> Value {
+    fn to_term(self) -> Value {
         Value::Text(smol_str::format_smolstr!("{}", self.0))
     }
 }

@@ -69,6 +69,15 @@ impl Contents {
         Some((&self.paths[start..leaf.path_end], value))
     }
 
+    /// Makes one leaf without a path of all leaves of the last message.
+    pub(super) fn join(&mut self, message: &mut Message, whole: Value) {
+        self.truncate(message.leaves.start, message.own.start);
+        self.push("", whole);
+        message.leaves.end = self.leaves.len();
+        message.own.end = self.own.len();
+        message.shape = Shape::Whole;
+    }
+
     fn push(&mut self, path: &str, value: Value) {
         self.paths.push_str(path);
         self.leaves.push(Leaf { path_end: self.paths.len(), value });

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use thingway_sdk::Address;
+use thingway_sdk::{Address, Form, Subject};
 
 use super::reader::Shape;
 use super::{PropertyRule, RuleConfig};
@@ -14,6 +14,8 @@ use crate::registry::Thing;
 /// What an address means.
 pub(super) struct Route {
     pub(super) rule: Option<Arc<RuleConfig>>,
+    /// What the adapter knows of the address.
+    about: Option<Arc<Subject>>,
     /// The thing that the newest payload went to: which it is depends on the payload's shape.
     thing: Option<Arc<Thing>>,
     shape: Shape,
@@ -23,7 +25,7 @@ pub(super) struct Route {
 
 impl Route {
     pub(super) fn new(rule: Option<Arc<RuleConfig>>) -> Self {
-        Self { rule, thing: None, shape: Shape::Object, first: 0 }
+        Self { rule, about: None, thing: None, shape: Shape::Object, first: 0 }
     }
 
     /// Where payloads of this shape go, unless that thing was removed.
@@ -33,6 +35,19 @@ impl Route {
 
     pub(super) fn lead_to(&mut self, shape: Shape, thing: Arc<Thing>) {
         (self.shape, self.thing) = (shape, Some(thing));
+    }
+
+    /// Notes what the adapter knows of the address; true when that is new.
+    pub(super) fn learn(&mut self, about: &Arc<Subject>) -> bool {
+        let known = self.about.as_ref();
+        if known.is_some_and(|known| Arc::ptr_eq(known, about) || known == about) {
+            return false;
+        }
+        if known.is_some_and(|known| known.thing != about.thing) {
+            self.thing = None;
+        }
+        self.about = Some(about.clone());
+        true
     }
 
     fn is_living(&self) -> bool {
@@ -51,6 +66,12 @@ pub(super) struct Routes {
 impl Routes {
     pub(super) fn get_mut(&mut self, address: &Address) -> Option<&mut Route> {
         self.by_address.get_mut(address)
+    }
+
+    /// The thing that an address led to last.
+    pub(super) fn thing(&self, address: &Address) -> Option<Arc<Thing>> {
+        let route = self.by_address.get(address)?;
+        route.living(route.shape).cloned()
     }
 
     /// Keeps a route, unless there are as many as properties may be: then messages of further
@@ -84,7 +105,9 @@ struct Likeness {
     slot: usize,
     /// Where the rule is in memory, in which it stays for as long as its adapter runs.
     rule: usize,
-    told: Told,
+    unit: Option<SmolStr>,
+    title: Option<SmolStr>,
+    semantic_type: Option<SmolStr>,
 }
 
 impl Properties {
@@ -98,19 +121,24 @@ impl Properties {
         rule: Option<&Arc<RuleConfig>>,
         told: Told,
     ) -> Arc<Property> {
-        let rule_address = rule.map_or(0, |rule| Arc::as_ptr(rule).addr());
-        let likeness = Likeness { name, slot, rule: rule_address, told };
-        if let Some(known) = self.known.get(&likeness) {
+        let likeness = Likeness {
+            name: name.clone(),
+            slot,
+            rule: rule.map_or(0, |rule| Arc::as_ptr(rule).addr()),
+            unit: told.unit.clone(),
+            title: told.title.clone(),
+            semantic_type: told.semantic_type.clone(),
+        };
+        if let Some(known) = self.known.get(&likeness).filter(|_| told.form.is_none()) {
             return known.clone();
         }
-        let (name, told) = (likeness.name.clone(), likeness.told.clone());
         let of_rule = rule.and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
-        let write = of_rule.and_then(|(rule, property)| {
-            let write = property.write.clone()?;
+        let ruled = of_rule.and_then(|(rule, property)| {
             let captures = rule.topic.captures(address.as_str())?;
-            let address = Address::from(write.topic.fill(&captures).as_str());
-            Some(WriteTarget { address, rule: write })
+            Some(property.write.as_ref()?.target(&captures))
         });
+        let by_form = |form: &Form| WriteTarget { form: form.clone(), template: None };
+        let write = ruled.or_else(|| told.form.as_ref().map(by_form));
         let is_shared = write.is_none();
         let rule = of_rule.map(|(_, property): (_, &PropertyRule)| Arc::new(property.clone()));
         let adapter = adapter.clone();

@@ -1,6 +1,7 @@
 //! Things and their states in memory: the fold of the log. Reads are plain calls, never async,
 //! and hand out owned values.
 
+mod action;
 mod desired;
 mod record;
 mod thing;
@@ -18,6 +19,7 @@ use thingway_sdk::ThingId;
 
 use crate::log::{Lane, Seq};
 
+pub use action::Action;
 pub use desired::{Desired, DesiredStatus};
 pub use record::StateRecord;
 pub use thing::{Description, EventSource, Slot, Thing, ThingView};

@@ -5,11 +5,13 @@ use parking_lot::{MappedRwLockWriteGuard, RwLock, RwLockWriteGuard};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use thingway_sdk::model::Kinds;
-use thingway_sdk::{Address, ThingId, Timestamp};
+use thingway_sdk::{Address, Offer, ThingId, Timestamp};
 
+use super::action::{self, Action};
 use super::{Desired, DesiredStatus};
 use crate::log::{Lane, Property, Seq, State};
 use crate::mapping::RuleConfig;
+use crate::recorder::Refusal;
 
 /// One thing: its lane in the log and, behind a lock that is never held across an await, its
 /// properties and what is said of it.
@@ -33,6 +35,7 @@ struct Body {
 #[derive(Clone, Default)]
 struct Extra {
     events: Vec<EventSource>,
+    actions: Vec<Action>,
     description: Option<Description>,
 }
 
@@ -43,6 +46,10 @@ impl Body {
 
     fn events(&self) -> &[EventSource] {
         self.extra.as_ref().map_or(&[], |extra| &extra.events)
+    }
+
+    fn actions(&self) -> &[Action] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.actions)
     }
 
     fn description(&self) -> Option<&Description> {
@@ -110,6 +117,8 @@ pub struct ThingView {
     pub slots: Vec<Slot>,
     /// Its events.
     pub events: Vec<EventSource>,
+    /// Its actions.
+    pub actions: Vec<Action>,
     /// What a rule says of it.
     pub rule: Option<Arc<RuleConfig>>,
     /// What was registered for it over the directory.
@@ -118,6 +127,14 @@ pub struct ThingView {
     pub created: Timestamp,
     /// When its description last changed.
     pub modified: Timestamp,
+}
+
+impl ThingView {
+    /// Whether a device reports it; otherwise it is known by its registration alone.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        !self.slots.is_empty() || !self.events.is_empty() || !self.actions.is_empty()
+    }
 }
 
 impl Thing {
@@ -161,6 +178,7 @@ impl Thing {
             id: self.id().clone(),
             slots: body.slots,
             events: extra.events,
+            actions: extra.actions,
             rule: body.rule,
             description: extra.description.map(|description| description.members),
             created: body.created,
@@ -219,13 +237,19 @@ impl Thing {
     #[must_use]
     pub fn is_reported(&self) -> bool {
         let body = self.body.read();
-        !body.slots.is_empty() || !body.events().is_empty()
+        !body.slots.is_empty() || !body.events().is_empty() || !body.actions().is_empty()
     }
 
     /// One event that it emits, by name.
     #[must_use]
     pub fn event(&self, name: &str) -> Option<EventSource> {
         self.body.read().events().iter().find(|event| event.name == name).cloned()
+    }
+
+    /// One action that it has, by name.
+    #[must_use]
+    pub fn action(&self, name: &str) -> Option<Action> {
+        self.body.read().actions().iter().find(|action| action.name == name).cloned()
     }
 
     /// What was registered for it over the directory.
@@ -286,6 +310,28 @@ impl Thing {
                 true
             }
         }
+    }
+
+    /// True when the action, or what is told of it, is new.
+    pub(crate) fn offer(
+        &self,
+        adapter: &Arc<str>,
+        offer: &Offer,
+        most: usize,
+    ) -> Result<bool, Refusal> {
+        action::offer(&mut self.body.write().extra().actions, adapter, offer, most)
+    }
+
+    /// True when there was an action.
+    pub(crate) fn withdraw(&self, adapter: &str, address: &Address) -> bool {
+        let mut body = self.body.write();
+        if body.actions().is_empty() {
+            return false;
+        }
+        let actions = &mut body.extra().actions;
+        let before = actions.len();
+        actions.retain(|action| !action.is_at(adapter, address));
+        actions.len() < before
     }
 
     pub(crate) fn describe(&self, description: Description) {

@@ -1,9 +1,11 @@
 //! HTTP: every URL of the gateway is in the private `routes`. Reads are answered from the registry;
 //! what has to be waited for is a position in the log.
 
+mod actions;
 mod adapters;
 mod app;
 mod base;
+mod commands;
 mod config;
 mod directory;
 mod events;
@@ -53,6 +55,7 @@ use crate::push::ws::{__path_upgrade, upgrade};
 use routes::{Routes, route};
 
 pub use app::App;
+pub(crate) use commands::{ActionState, failure};
 pub use config::HttpConfig;
 pub(crate) use lane::Rewound;
 pub use metrics::Metrics;
@@ -65,7 +68,8 @@ fn routes() -> Routes {
     Routes::default()
         .merge(directory::routes())
         .merge(properties::routes())
-        .merge(writes::routes())
+        .merge(actions::routes())
+        .merge(commands::routes())
         .merge(states::routes())
         .merge(events::routes())
         .with(route!(upgrade))

@@ -166,6 +166,15 @@ pub(crate) fn preferences(headers: &HeaderMap) -> Preferences {
 }
 
 impl Preferences {
+    /// The response, which says so when it does not wait because that was wished for.
+    pub(crate) fn applied_async(&self, mut response: Response) -> Response {
+        if self.respond_async {
+            let applied = HeaderValue::from_static("respond-async");
+            response.headers_mut().insert("preference-applied", applied);
+        }
+        response
+    }
+
     /// The `Preference-Applied` header for the wait that was honoured.
     pub(crate) fn applied_wait(&self) -> Option<(HeaderName, HeaderValue)> {
         let applied = format!("wait={}", self.wait?.as_secs());

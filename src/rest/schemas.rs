@@ -75,28 +75,3 @@ pub(crate) struct Desired {
     /// How far it got.
     status: DesiredStatus,
 }
-
-/// One command and how far it got.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its shape is read")]
-pub(crate) struct CommandRecord {
-    /// Its id.
-    id: String,
-    /// Id of the thing.
-    thing: String,
-    /// Name of the property.
-    property: String,
-    /// What was asked for.
-    #[schema(schema_with = any_value)]
-    value: (),
-    /// How far it got.
-    status: DesiredStatus,
-    /// When it was asked for.
-    #[schema(format = DateTime)]
-    created: String,
-    /// When it ended.
-    #[schema(format = DateTime)]
-    ended: Option<String>,
-    /// Why it was refused or timed out.
-    error: Option<String>,
-}

@@ -14,6 +14,6 @@ pub(crate) fn pack<'a>(states: impl Iterator<Item = (&'a ThingId, &'a Slot)>) ->
         name: format!("{thing}:{}", slot.property.name).into(),
         unit: slot.property.unit(),
         value: &slot.state.value,
-        time: slot.state.time,
+        time: Some(slot.state.time),
     }))
 }

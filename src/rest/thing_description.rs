@@ -3,11 +3,12 @@
 //! For any other thing: what was registered.
 
 use serde_json::{Map, Value as Json, json};
+use thingway_sdk::Subject;
 
 use super::base::{Base, segment};
-use crate::log::Property;
+use crate::log::{Property, Told};
 use crate::mapping::PropertyRule;
-use crate::registry::{EventSource, Slot, Thing, ThingView};
+use crate::registry::{Action, EventSource, Slot, Thing, ThingView};
 
 const TD_CONTEXT: &str = "https://www.w3.org/2022/wot/td/v1.1";
 const DISCOVERY_CONTEXT: &str = "https://www.w3.org/2022/wot/discovery";
@@ -15,9 +16,8 @@ const DISCOVERY_CONTEXT: &str = "https://www.w3.org/2022/wot/discovery";
 /// The description of a thing, for a requester who reaches the gateway at `base`.
 pub(crate) fn describe(thing: &Thing, base: &Base) -> Json {
     let view = thing.view();
-    let reported = !view.slots.is_empty() || !view.events.is_empty();
     let mut td = match view.description.as_deref() {
-        Some(registered) if !reported => registered.clone(),
+        Some(registered) if !view.is_reported() => registered.clone(),
         Some(registered) => overlaid(derived(&view, base), registered),
         None => derived(&view, base),
     };
@@ -59,6 +59,10 @@ fn derived(view: &ThingView, base: &Base) -> Map<String, Json> {
         let named = |one: &EventSource| (one.name.to_string(), event(one, &thing, base));
         td.insert("events".into(), Json::Object(view.events.iter().map(named).collect()));
     }
+    if !view.actions.is_empty() {
+        let named = |one: &Action| (one.name.to_string(), action(one, &thing, base));
+        td.insert("actions".into(), Json::Object(view.actions.iter().map(named).collect()));
+    }
     td.insert("forms".into(), thing_forms(&thing, base));
     td
 }
@@ -72,6 +76,8 @@ fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
     if let Some(rule) = rule {
         add_rule(&mut affordance, rule);
     }
+    let Told { semantic_type, .. } = &slot.property.told;
+    add_names(&mut affordance, slot.property.title(), semantic_type.as_deref());
     if let Some(unit) = slot.property.unit() {
         affordance.insert("unit".into(), json!(unit));
     }
@@ -81,9 +87,21 @@ fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
     Json::Object(affordance)
 }
 
+/// Several types stand in one attribute of a link, with blanks between (RFC 6690, section 3.1).
+fn add_names(affordance: &mut Map<String, Json>, title: Option<&str>, types: Option<&str>) {
+    if let Some(title) = title {
+        affordance.insert("title".into(), json!(title));
+    }
+    let types: Vec<&str> = types.iter().flat_map(|types| types.split_whitespace()).collect();
+    match types[..] {
+        [] => {}
+        [one] => drop(affordance.insert("@type".into(), json!(one))),
+        _ => drop(affordance.insert("@type".into(), json!(types))),
+    }
+}
+
 fn add_rule(affordance: &mut Map<String, Json>, rule: &PropertyRule) {
     let members = [
-        ("title", rule.title.as_ref().map(|title| json!(title))),
         ("description", rule.description.as_ref().map(|text| json!(text))),
         ("minimum", rule.minimum.map(|least| json!(least))),
         ("maximum", rule.maximum.map(|most| json!(most))),
@@ -91,6 +109,25 @@ fn add_rule(affordance: &mut Map<String, Json>, rule: &PropertyRule) {
     ];
     let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     affordance.extend(given);
+}
+
+fn action(action: &Action, thing: &str, base: &Base) -> Json {
+    let mut affordance = Map::new();
+    let Subject { title, semantic_type, .. } = &*action.subject;
+    add_names(&mut affordance, title.as_deref(), semantic_type.as_deref());
+    let href = format!("{thing}/actions/{}", segment(&action.name));
+    let operations = ["invokeaction"];
+    let forms = json!([
+        { "href": href, "op": operations, "contentType": "application/json" },
+        {
+            "href": base.socket_url("/ws"),
+            "op": operations,
+            "subprotocol": "webthingprotocol",
+            "contentType": "application/json",
+        },
+    ]);
+    affordance.insert("forms".into(), forms);
+    Json::Object(affordance)
 }
 
 fn event(event: &EventSource, thing: &str, base: &Base) -> Json {

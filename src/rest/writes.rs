@@ -1,4 +1,4 @@
-//! Writing a property, and looking after the command that became of it.
+//! Writing a property.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,23 +6,20 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use thingway_sdk::Value;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::base::Base;
+use super::commands::{CommandStatus, failure};
 use super::extract::{Body, Segments, require_json};
 use super::negotiate::{Preferences, preferences, require_match};
 use super::properties::property;
-use super::routes::{Routes, route};
 use super::{App, Problem};
 use crate::command::{CommandRecord, WriteError};
 use crate::registry::DesiredStatus;
-
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(read_command))
-}
 
 /// Writes one property: the device is asked, and its answer awaited.
 #[utoipa::path(
@@ -35,7 +32,7 @@ pub(crate) fn routes() -> Routes {
     ),
     request_body(content = super::schemas::AnyValue, content_type = "application/json", description = "The bare value"),
     responses(
-        (status = 202, description = "Sent; the device has not shown yet that it obeyed", body = super::schemas::CommandRecord, headers(("Location", description = "The command"))),
+        (status = 202, description = "Sent; the device has not shown yet that it obeyed", body = super::commands::CommandRecord, headers(("Location", description = "The command"))),
         (status = 204, description = "The device confirmed"),
         (status = 400, description = "Not JSON", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such thing or property", body = Problem, content_type = "application/problem+json"),
@@ -60,20 +57,29 @@ pub(crate) async fn write_property(
     let thing = app.thing(&id)?;
     let slot = property(&thing, &name)?;
     require_match(&headers, slot.revision)?;
-    let mut progress = app.commands.write(&thing, &slot.property, value(&body)?)?;
+    let progress = app.commands.write(&thing, &slot.property, value(&body)?)?;
     let wanted = preferences(&headers);
+    let record = ended(progress, &wanted, &app).await;
+    answer(record, &wanted, &base)
+}
+
+/// The command when it has ended, or as it is when the time that the client wants to wait is up:
+/// then it goes on, and the answer says where to look for it.
+pub(super) async fn ended(
+    mut progress: watch::Receiver<CommandRecord>,
+    wanted: &Preferences,
+    app: &App,
+) -> CommandRecord {
     let wait = match wanted.respond_async {
         true => Duration::ZERO,
         false => wanted.wait.unwrap_or(Duration::from_secs(app.config.write_wait_seconds)),
     };
     let ended = |record: &CommandRecord| record.status != DesiredStatus::Pending;
-    // When the time is up first, the command goes on, and the answer says where to look for it.
     timeout(wait, progress.wait_for(ended)).await.ok();
-    let record = progress.borrow().clone();
-    answer(&record, &wanted, &base)
+    progress.borrow().clone()
 }
 
-fn value(body: &[u8]) -> Result<Value, Problem> {
+pub(super) fn value(body: &[u8]) -> Result<Value, Problem> {
     let text =
         std::str::from_utf8(body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
     Value::from_json(text).map_err(|error| {
@@ -83,22 +89,18 @@ fn value(body: &[u8]) -> Result<Value, Problem> {
     })
 }
 
-fn answer(record: &CommandRecord, wanted: &Preferences, base: &Base) -> Result<Response, Problem> {
-    let reason = || record.error.clone().unwrap_or_default();
-    match record.status {
-        DesiredStatus::Confirmed => Ok(StatusCode::NO_CONTENT.into_response()),
-        DesiredStatus::Refused => Err(Problem::new(StatusCode::BAD_GATEWAY, reason())),
-        DesiredStatus::Timeout => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, reason())),
-        DesiredStatus::Pending | DesiredStatus::Accepted => {
-            let location = [(LOCATION, base.path(&format!("/commands/{}", record.id)))];
-            let mut response = (StatusCode::ACCEPTED, location, Json(record)).into_response();
-            if wanted.respond_async {
-                let applied = HeaderValue::from_static("respond-async");
-                response.headers_mut().insert("preference-applied", applied);
-            }
-            Ok(response)
-        }
+fn answer(record: CommandRecord, wanted: &Preferences, base: &Base) -> Result<Response, Problem> {
+    let reason = record.error.clone().unwrap_or_default();
+    if let Some(problem) = failure(record.status, reason) {
+        return Err(problem);
     }
+    if record.status == DesiredStatus::Confirmed {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let location = [(LOCATION, base.path(&format!("/commands/{}", record.id)))];
+    let status = Json(CommandStatus::of(record, base));
+    let response = (StatusCode::ACCEPTED, location, status).into_response();
+    Ok(wanted.applied_async(response))
 }
 
 impl From<WriteError> for Problem {
@@ -113,22 +115,4 @@ impl From<WriteError> for Problem {
             WriteError::Busy(_) | WriteError::NoAdapter(_) => Self::busy(detail, 1),
         }
     }
-}
-
-/// Tells how far a command got.
-#[utoipa::path(
-    get, path = "/commands/{id}", tag = "properties",
-    params(("id" = String, Path, description = "Id of the command")),
-    responses(
-        (status = 200, description = "The command", body = super::schemas::CommandRecord),
-        (status = 404, description = "Unknown, or forgotten", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-async fn read_command(
-    State(app): State<Arc<App>>,
-    Segments(id): Segments<String>,
-) -> Result<Json<CommandRecord>, Problem> {
-    app.commands.get(&id).map(Json).ok_or_else(|| {
-        Problem::not_found("there is no such command; the last 1000 that ended are remembered")
-    })
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use thingway_sdk::codec::Encoding;
-use thingway_sdk::{BoxFuture, Intake, Observation, Report};
+use thingway_sdk::{BoxFuture, Intake, Observation, Report, Timestamp};
 use tracing::{info, warn};
 
 use super::Silo;
@@ -53,7 +53,7 @@ impl Silo {
                 Err(outcome) => Read::Ended(outcome),
             },
             Report::Rejected(rejection) => Read::Ended(Outcome::Failed(rejection.reason.clone())),
-            Report::Offered(_) | Report::Withdrawn(_) | Report::Stale(_) => Read::Notice,
+            notice => Read::Notice(notice),
         }
     }
 
@@ -69,7 +69,27 @@ impl Silo {
                 Some(Ended { outcome, encoding: Some(message.encoding), note: message.note })
             }
             Read::Ended(outcome) => Some(Ended { outcome, encoding: None, note: None }),
-            Read::Notice => None,
+            Read::Notice(report) => {
+                self.notice(report, writing);
+                None
+            }
+        }
+    }
+
+    /// What an adapter knows without a message.
+    fn notice(&self, report: &Report, writing: &mut Writing<'_>) {
+        match report {
+            Report::Offered(offer) => {
+                if let Err(reason) = self.mapper.offer(offer, writing)
+                    && self.failures.may_log()
+                {
+                    let address = &offer.address;
+                    warn!(adapter = %self.name, %address, %reason, "Action refused");
+                }
+            }
+            Report::Withdrawn(address) => self.mapper.withdraw(address, Timestamp::now(), writing),
+            Report::Stale(address) => self.mapper.expire(address, Timestamp::now(), writing),
+            Report::Observed(_) | Report::Rejected(_) => {}
         }
     }
 
@@ -102,5 +122,5 @@ impl Silo {
 enum Read<'a> {
     Message(&'a Observation, Message),
     Ended(Outcome),
-    Notice,
+    Notice(&'a Report),
 }

@@ -89,8 +89,8 @@ pub struct Subject {
 pub struct Observation {
     /// Where it came from.
     pub address: Address,
-    /// What is there, where the protocol tells; the address says it all otherwise. What comes anew
-    /// for a known address takes the place of what was told before.
+    /// What is there, where the protocol tells: all observations of an address say so then, and
+    /// what is new in it takes the place of what was told before. Otherwise the address says it all.
     pub about: Option<Arc<Subject>>,
     /// What it said.
     pub payload: Payload,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use thingway_sdk::Value;
 
+use super::invocations::Invocation;
 use super::message::{Body, Values, response};
+use super::pending::Pending;
 use super::request::{Head, Request};
 use super::session::Reply;
 use super::writes::{Write, check};
@@ -49,7 +51,8 @@ pub(super) fn write(thing: &Arc<Thing>, request: &Request<'_>) -> Result<Reply, 
     let slot = slot(thing, &request.name()?)?;
     let values = vec![(slot.property, request.value()?)];
     let (head, thing) = (request.head.clone(), thing.clone());
-    Ok(Reply::Later(Box::new(Write { head, thing, values, several: false })))
+    let write = Write { head, thing, values, several: false };
+    Ok(Reply::Later(Box::new(Pending::Write(write))))
 }
 
 /// Nothing is written unless everything could be: names, writability and values are looked at
@@ -63,7 +66,21 @@ pub(super) fn write_several(thing: &Arc<Thing>, request: &Request<'_>) -> Result
     };
     let values = request.values()?.into_iter().map(checked).collect::<Result<_, Problem>>()?;
     let (head, thing) = (request.head.clone(), thing.clone());
-    Ok(Reply::Later(Box::new(Write { head, thing, values, several: true })))
+    let write = Write { head, thing, values, several: true };
+    Ok(Reply::Later(Box::new(Pending::Write(write))))
+}
+
+pub(super) fn invoke(thing: &Arc<Thing>, request: &Request<'_>) -> Result<Reply, Problem> {
+    let name = request.name()?;
+    let action = thing.action(&name).ok_or_else(|| {
+        Problem::not_found(format!(
+            "the thing `{}` has no action `{name}`; its description has those there are",
+            thing.id()
+        ))
+    })?;
+    let (head, thing, input) = (request.head.clone(), thing.clone(), request.input()?);
+    let invocation = Invocation { head, thing, action, input };
+    Ok(Reply::Later(Box::new(Pending::Invoke(invocation))))
 }
 
 fn slot(thing: &Thing, name: &str) -> Result<Slot, Problem> {

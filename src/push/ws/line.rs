@@ -17,8 +17,8 @@ use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::end::{End, would_block};
 use super::following::Told;
+use super::pending::Pending;
 use super::session::{Reply, Session};
-use super::writes::Write;
 use crate::log::EventLog;
 use crate::push::herald::{Follower, Heralds, Voice};
 use crate::push::page::Page;
@@ -108,9 +108,9 @@ impl Line {
         Ok(message)
     }
 
-    /// Answers a request, or gives back the write that has to be done for its answer. What the
+    /// Answers a request, or gives back what has to be done for its answer. What the
     /// request subscribes to is told after the answer.
-    pub(super) fn answer(&self, text: &str) -> Result<Option<Box<Write>>, End> {
+    pub(super) fn answer(&self, text: &str) -> Result<Option<Box<Pending>>, End> {
         let mut ends = self.ends.lock();
         let reply = ends.session.handle(text);
         if ends.session.has_more() {
@@ -118,7 +118,7 @@ impl Line {
         }
         match reply {
             Reply::Now(answer) => ends.send(Message::text(answer), &self.tcp).map(|()| None),
-            Reply::Later(write) => Ok(Some(write)),
+            Reply::Later(pending) => Ok(Some(pending)),
         }
     }
 

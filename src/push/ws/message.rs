@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::request::Head;
 use super::subscriptions::Subscription;
 use crate::log::{Seq, State};
-use crate::rest::Problem;
+use crate::rest::{ActionState, Problem};
 
 /// One answer to a consumer.
 #[derive(serde::Serialize)]
@@ -40,6 +40,10 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<ActionStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quality: Option<Quality>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) timestamp: Option<Timestamp>,
@@ -49,6 +53,17 @@ pub(super) struct Body<'a> {
     pub(super) error: Option<Problem>,
     #[serde(rename = "notificationID", skip_serializing_if = "Option::is_none")]
     pub(super) seq: Option<Seq>,
+}
+
+/// How far an action got that is not over yet.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ActionStatus {
+    /// Its id, under which it is also looked up over HTTP.
+    #[serde(rename = "actionID")]
+    pub(super) id: SmolStr,
+    pub(super) state: ActionState,
+    pub(super) time_requested: Timestamp,
 }
 
 /// What happened between two sequence numbers is not all there.

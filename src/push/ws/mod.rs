@@ -1,9 +1,9 @@
-//! WebSocket: read, write, observe and subscribe over all things on one socket, as the Web Thing
+//! WebSocket: read, write, observe, subscribe and invoke over all things on one socket, as the Web Thing
 //! Protocol has it (W3C Web Thing Protocol Community Group, editor's draft).
 //!
 //! A message goes through the files in this order: [`handshake`] lets a socket in, [`socket`] is
 //! its own task, [`line`] reads and writes it, [`request`] understands what was sent, [`session`] has it done
-//! ([`answers`] read, [`writes`] wait for devices, [`following`] keeps [`subscriptions`] and turns
+//! ([`answers`] read, [`writes`] and [`invocations`] wait for devices, [`following`] keeps [`subscriptions`] and turns
 //! changes into [`news`]), and [`message`] is what the consumer gets.
 //!
 //! The draft has no words for what a resumable stream needs. These members are added, and a
@@ -22,7 +22,7 @@
 //!
 //! Memory per socket is bounded: it holds one page of changes at a time
 //! ([`PAGE_BYTES`](super::feed::PAGE_BYTES)), and takes the next only when the last one was
-//! written; it has a limited number of subscriptions and of writes under way.
+//! written; it has a limited number of subscriptions and of writes and actions under way.
 
 mod answers;
 mod end;
@@ -30,10 +30,12 @@ mod followed;
 mod following;
 mod handshake;
 mod heartbeat;
+mod invocations;
 mod line;
 mod message;
 mod news;
 mod operation;
+mod pending;
 mod request;
 mod session;
 mod socket;

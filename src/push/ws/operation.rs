@@ -2,7 +2,7 @@
 
 use crate::rest::Problem;
 
-/// What may be asked for (TD 1.1, section 5.3.4.2 `op`). Actions have no operations yet.
+/// What may be asked for (TD 1.1, section 5.3.4.2 `op`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     ReadProperty,
@@ -19,10 +19,11 @@ pub(super) enum Operation {
     SubscribeAllEvents,
     UnsubscribeEvent,
     UnsubscribeAllEvents,
+    InvokeAction,
 }
 
 impl Operation {
-    const NAMES: [(&'static str, Self); 14] = [
+    const NAMES: [(&'static str, Self); 15] = [
         ("readproperty", Self::ReadProperty),
         ("readallproperties", Self::ReadAllProperties),
         ("readmultipleproperties", Self::ReadMultipleProperties),
@@ -37,6 +38,7 @@ impl Operation {
         ("subscribeallevents", Self::SubscribeAllEvents),
         ("unsubscribeevent", Self::UnsubscribeEvent),
         ("unsubscribeallevents", Self::UnsubscribeAllEvents),
+        ("invokeaction", Self::InvokeAction),
     ];
 
     /// The operation of this name.

@@ -63,6 +63,8 @@ struct Members<'a> {
     value: Option<&'a RawValue>,
     #[serde(borrow, deserialize_with = "present")]
     values: Option<&'a RawValue>,
+    #[serde(borrow, deserialize_with = "present")]
+    input: Option<&'a RawValue>,
 }
 
 /// A member that is `null` is there: `null` can be written to a property.
@@ -125,7 +127,7 @@ impl<'a> Members<'a> {
 }
 
 impl Request<'_> {
-    /// The name of the property or event.
+    /// The name of the property, event or action.
     pub(super) fn name(&self) -> Result<SmolStr, Problem> {
         required(self.members.name, "name").map(SmolStr::new)
     }
@@ -142,6 +144,11 @@ impl Request<'_> {
     pub(super) fn value(&self) -> Result<Value, Problem> {
         let value = self.members.value.ok_or_else(|| missing("value"))?;
         value_of(value, "value")
+    }
+
+    /// The input of an action, if it is given one.
+    pub(super) fn input(&self) -> Result<Option<Value>, Problem> {
+        self.members.input.map(|input| value_of(input, "input")).transpose()
     }
 
     /// The values to be written, by the names of their properties.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::answers::{
-    done, event, property, read, read_all, read_several, refused, write, write_several,
+    done, event, invoke, property, read, read_all, read_several, refused, write, write_several,
 };
 use super::following::{Following, Told, Wish};
 use super::operation::Operation;
+use super::pending::Pending;
 use super::request::{self, Request};
 use super::subscriptions::Kind;
-use super::writes::Write;
 use crate::log::EventLog;
 use crate::push::herald::Voice;
 use crate::push::page::{Entry, Page};
@@ -27,7 +27,7 @@ pub(super) enum Reply {
     /// It is answered.
     Now(String),
     /// The answer waits for a device.
-    Later(Box<Write>),
+    Later(Box<Pending>),
 }
 
 /// What is known of one consumer.
@@ -95,6 +95,7 @@ impl Session {
             Operation::WriteAllProperties | Operation::WriteMultipleProperties => {
                 write_several(&thing, request)
             }
+            Operation::InvokeAction => invoke(&thing, request),
             _ => self.change_subscription(&thing, request),
         }
     }

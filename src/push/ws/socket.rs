@@ -22,7 +22,7 @@ use super::end::End;
 use super::heartbeat::Heartbeat;
 use super::line::Line;
 use super::message::{Body, response};
-use super::writes::Write;
+use super::pending::Pending;
 use crate::command::Commands;
 use crate::rest::{HttpConfig, Problem};
 
@@ -129,18 +129,17 @@ impl Socket {
     fn answer(&mut self, text: &str) -> Result<(), End> {
         match self.line.answer(text)? {
             None => Ok(()),
-            Some(write) if self.writes.len() >= MOST_WRITES => self.refuse(&write),
-            Some(write) => {
-                let answer = write.begin(&self.commands, self.write_wait);
-                self.writes.push(Box::pin(answer));
+            Some(pending) if self.writes.len() >= MOST_WRITES => self.refuse(&pending),
+            Some(pending) => {
+                self.writes.push(pending.begin(&self.commands, self.write_wait));
                 Ok(())
             }
         }
     }
 
-    fn refuse(&self, write: &Write) -> Result<(), End> {
+    fn refuse(&self, pending: &Pending) -> Result<(), End> {
         let detail = format!("{MOST_WRITES} writes of this socket wait already; try again later");
-        let refusal = response(&write.head, Body::error(Problem::busy(detail, 1)));
+        let refusal = response(pending.head(), Body::error(Problem::busy(detail, 1)));
         self.line.send(Message::text(refusal))
     }
 

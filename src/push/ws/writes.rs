@@ -11,10 +11,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::message::{Body, Values, response};
 use super::request::Head;
-use crate::command::{CommandRecord, Commands, WriteError};
+use crate::command::{CommandRecord, Commands, Request, WriteError};
 use crate::log::Property;
 use crate::registry::{DesiredStatus, Thing};
-use crate::rest::Problem;
+use crate::rest::{Problem, failure};
 
 /// One request to write.
 pub(super) struct Write {
@@ -98,19 +98,19 @@ impl Sent {
 }
 
 fn outcome_of(name: SmolStr, record: &CommandRecord) -> Outcome {
-    let failed = |status| {
-        let reason = record.error.clone().unwrap_or_default();
-        Outcome::Failed(Problem::new(status, reason))
-    };
-    match record.status {
-        DesiredStatus::Confirmed => Outcome::Confirmed(name, record.value.clone(), record.ended),
-        DesiredStatus::Refused => failed(StatusCode::BAD_GATEWAY),
-        DesiredStatus::Timeout => failed(StatusCode::GATEWAY_TIMEOUT),
-        DesiredStatus::Pending | DesiredStatus::Accepted => Outcome::Sent,
+    let reason = record.error.clone().unwrap_or_default();
+    if let Some(problem) = failure(record.status, reason) {
+        return Outcome::Failed(problem);
+    }
+    match &record.request {
+        Request::Write { value, .. } if record.status == DesiredStatus::Confirmed => {
+            Outcome::Confirmed(name, value.clone(), record.ended)
+        }
+        _ => Outcome::Sent,
     }
 }
 
-fn refusal(error: WriteError) -> Problem {
+pub(super) fn refusal(error: WriteError) -> Problem {
     let detail = error.to_string();
     match error {
         WriteError::ReadOnly => Problem::new(StatusCode::FORBIDDEN, detail),

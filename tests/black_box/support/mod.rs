@@ -1,5 +1,6 @@
 //! What the tests stand on: processes, peers and patience.
 
+mod field;
 mod gateway;
 mod http;
 mod metrics;
@@ -12,6 +13,7 @@ mod sse;
 mod wait;
 mod ws;
 
+pub(crate) use field::{Field, subject};
 pub(crate) use gateway::Gateway;
 pub(crate) use http::{Answer, Raw};
 pub(crate) use mosquitto::Mosquitto;

@@ -372,7 +372,7 @@ pub(super) fn base64url(octets: &[u8]) -> String {
 /// A value that CBOR or SenML can't say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct EncodeError(String);
+pub struct EncodeError(pub(super) String);
 
 /// One value as a CBOR item in preferred serialization (RFC 8949, section 4.1): the shortest
 /// integers, the shortest float that is the same number.

@@ -6,9 +6,13 @@
 
 pub mod cbor;
 mod decimal;
+mod encode;
 mod flat;
 mod json;
 pub mod senml;
+
+pub use cbor::EncodeError;
+pub use encode::encode;
 
 use std::str;
 
@@ -46,6 +50,12 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// Whether its records are measurements with names of their own.
+    #[must_use]
+    pub const fn has_records(self) -> bool {
+        matches!(self, Self::SenmlJson | Self::SenmlCbor)
+    }
+
     /// The word used in every representation.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -19,6 +19,8 @@ const OCTETS: u8 = 1 << 7;
 impl Kinds {
     /// Nothing but `null` was seen.
     pub const NULL: Self = Self(NULL);
+    /// Bytes.
+    pub const OCTETS: Self = Self(OCTETS);
     /// Numbers, whole or not.
     pub const NUMBER: Self = Self(NUMBER);
 

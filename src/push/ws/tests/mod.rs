@@ -1,5 +1,6 @@
 //! A session with everything behind it that it knows; a real socket only where one is needed.
 
+mod invoking;
 mod observations;
 mod reading;
 mod resuming;
@@ -20,7 +21,7 @@ use super::following::Told;
 use super::session::{Reply, Session};
 use crate::command::Commands;
 use crate::limits::Limits;
-use crate::log::{EventLog, LogConfig, MemoryLog, Property, WriteTarget};
+use crate::log::{EventLog, LogConfig, MemoryLog, Property};
 use crate::mapping::{Mapper, Names, PropertyRule};
 use crate::push::herald::{Follower, Heralds, Voice};
 use crate::push::page::Page;
@@ -165,7 +166,7 @@ fn described(name: &str, slot: usize, rule: &Json) -> Property {
         adapter: "field".into(),
         rule: Some(Arc::new(rule)),
         told: crate::log::Told::default(),
-        write: write.map(|rule| WriteTarget { address: "a/b/set".into(), rule }),
+        write: write.map(|rule| rule.target(&Vec::new())),
     }
 }
 

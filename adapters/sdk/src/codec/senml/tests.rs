@@ -237,7 +237,7 @@ proptest! {
             name: name.into(),
             unit: unit.as_deref(),
             value,
-            time: Timestamp::from_micros(*micros),
+            time: Some(Timestamp::from_micros(*micros)),
         });
         let from_json = read(&write_json(listed()), "application/senml+json").unwrap().0;
         let from_cbor = read(&write_cbor(listed()).unwrap(), "application/senml+cbor").unwrap().0;

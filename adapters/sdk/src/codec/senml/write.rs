@@ -17,8 +17,8 @@ pub struct Entry<'a> {
     pub unit: Option<&'a str>,
     /// What was measured. SenML has no null: such an entry is left out.
     pub value: &'a Value,
-    /// When it was measured.
-    pub time: Timestamp,
+    /// When it was measured; now, when left out (RFC 8428, section 4.5.3).
+    pub time: Option<Timestamp>,
 }
 
 /// A pack in JSON (`application/senml+json`). Numbers are written as the literals that they are:
@@ -45,7 +45,10 @@ pub fn write_json<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
         }
         pack.extend_from_slice(format!(r#","{label}":"#).as_bytes());
         value.write_json(&mut pack);
-        pack.extend_from_slice(format!(r#","t":{}}}"#, entry.seconds()).as_bytes());
+        if let Some(seconds) = entry.seconds() {
+            pack.extend_from_slice(format!(r#","t":{seconds}"#).as_bytes());
+        }
+        pack.push(b'}');
     }
     pack.push(b']');
     pack
@@ -79,7 +82,8 @@ impl Entry<'_> {
             cbor.i64(label.number()).map_err(unwritten)?;
             cbor::put(cbor, value)
         };
-        cbor.map(3 + u64::from(self.unit.is_some())).map_err(unwritten)?;
+        let given = u64::from(self.unit.is_some()) + u64::from(self.time.is_some());
+        cbor.map(2 + given).map_err(unwritten)?;
         put(cbor, Label::Name, &Value::Text(self.clean_name().into()))?;
         if let Some(unit) = self.unit {
             put(cbor, Label::Unit, &Value::Text(unit.into()))?;
@@ -88,8 +92,9 @@ impl Entry<'_> {
             Value::Json(text) => put(cbor, label, &Value::Text(text.clone()))?,
             value => put(cbor, label, value)?,
         }
+        let Some(seconds) = self.seconds() else { return Ok(()) };
         cbor.i64(Label::Time.number()).map_err(unwritten)?;
-        cbor::put_float(cbor, self.seconds())
+        cbor::put_float(cbor, seconds)
     }
 
     /// Only those characters that SenML allows (RFC 8428, section 4.5.1).
@@ -101,8 +106,8 @@ impl Entry<'_> {
 
     /// Seconds since the epoch, to the microsecond (RFC 8428, section 4.5.3).
     #[expect(clippy::cast_precision_loss, reason = "53 bits hold microseconds until the year 2255")]
-    fn seconds(&self) -> f64 {
-        self.time.as_micros() as f64 / 1e6
+    fn seconds(&self) -> Option<f64> {
+        self.time.map(|time| time.as_micros() as f64 / 1e6)
     }
 }
 
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn names_hold_only_what_senml_allows() {
         let value = Value::from_json("21.50").unwrap();
-        let time = Timestamp::from_micros(1_767_607_323_250_000);
+        let time = Some(Timestamp::from_micros(1_767_607_323_250_000));
         let name = "urn:thingway:home.lamp:Wärme (max)".into();
         let pack = write_json([Entry { name, unit: Some("Cel"), value: &value, time }]);
         assert_eq!(
