@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::cursor::{LANE_LAG, PAGE};
 use super::feed::PAGE_BYTES;
 use super::sse::Form;
-use super::ws::Notification;
+use super::ws::Shared;
 use crate::log::{Change, EventLog, LANE_PAGE, Lane, Listening, Seq};
 use crate::registry::Thing;
 
@@ -79,7 +79,7 @@ pub(super) struct Scratch {
 pub(super) struct Entry {
     pub(super) change: Arc<Change>,
     chunks: [Option<Bytes>; Form::ALL],
-    notification: Option<Notification>,
+    notification: Option<Shared>,
 }
 
 impl Page {
@@ -133,10 +133,7 @@ impl Entry {
     }
 
     /// The change as a notification.
-    pub(super) fn notification(
-        &mut self,
-        make: impl FnOnce(&Change) -> Notification,
-    ) -> &Notification {
+    pub(super) fn notification(&mut self, make: impl FnOnce(&Change) -> Shared) -> &mut Shared {
         self.notification.get_or_insert_with(|| make(&self.change))
     }
 }

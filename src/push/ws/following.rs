@@ -8,13 +8,14 @@ use smol_str::SmolStr;
 use thingway_sdk::ThingId;
 
 use super::followed::Followed;
-use super::news::{Happened, News, concerned, missing, of_change};
+use super::news::{Happened, News, concerned, missing};
+use super::shared::Shared;
 use super::subscriptions::{Kind, Subscription, Subscriptions};
 use crate::log::{EventLog, Seq};
 use crate::push::cursor::Cursor;
 use crate::push::feed::{Next, Scope};
 use crate::push::herald::Voice;
-use crate::push::page::{Entry, Page, Part};
+use crate::push::page::{Entry, Page, Part, Scratch};
 use crate::registry::{Registry, Thing};
 
 /// A subscription that is still catching up hears nothing of what is live.
@@ -146,13 +147,14 @@ impl Following {
         if self.has_more() { None } else { self.cursor.take_from(page) }
     }
 
-    /// Writes the notification of a change in a page, if it is for this consumer.
-    pub(super) fn tell(&self, entry: &mut Entry, text: &mut Vec<u8>) {
-        let followed = self.things.get(entry.change.thing());
+    /// Writes the notification of a change in a page that was taken, if it is for this consumer.
+    pub(super) fn tell(&self, entry: &mut Entry, scratch: &mut Scratch) {
+        // Only those who follow one thing take pages: it needs no looking up.
+        let followed = self.things.values().next();
         let subscription = followed.and_then(|followed| concerned(&entry.change, followed));
         let seq = entry.change.seq;
         if let Some(subscription) = subscription.filter(|subscription| seq > subscription.after) {
-            entry.notification(of_change).write_to(subscription, text);
+            entry.notification(Shared::new).put(subscription, scratch);
         }
     }
 

@@ -11,8 +11,6 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tungstenite::Message;
-use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
 use super::end::{End, would_block};
@@ -186,11 +184,7 @@ impl Ends {
                 self.session.keep(entry);
                 continue;
             }
-            scratch.text.clear();
-            self.session.tell(entry, &mut scratch.text);
-            if !scratch.text.is_empty() {
-                put_frame(&scratch.text, &mut scratch.frames);
-            }
+            self.session.tell(entry, scratch);
             if scratch.frames.len() >= WRITE_BUFFER {
                 self.put_out(&mut scratch.frames, tcp)?;
             }
@@ -258,14 +252,6 @@ impl Ends {
         };
         Ok(())
     }
-}
-
-/// One text message of a server: a single frame, not masked (RFC 6455, section 5.2).
-fn put_frame(text: &[u8], frames: &mut Vec<u8>) {
-    let head = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
-    // Writing into memory can't fail.
-    let _ = head.format(text.len() as u64, frames);
-    frames.extend_from_slice(text);
 }
 
 /// The socket as those see it who never wait.

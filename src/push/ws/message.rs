@@ -134,9 +134,9 @@ pub(super) fn notification(
     Notification::new(thing, name.or(subscription.name.as_deref()), body).to(subscription)
 }
 
-/// A notification without what is different for each consumer.
-pub(in crate::push) struct Notification {
-    /// Up to the message's own id.
+/// A notification without what is different for each subscription.
+pub(super) struct Notification {
+    /// Up to the operation.
     head: String,
     /// Behind the operation.
     tail: String,
@@ -157,7 +157,11 @@ impl Notification {
         // Its members go on those of the whole message.
         let members = members.trim_start_matches('{').strip_suffix('}').unwrap_or_default();
         Self {
-            head: format!(r#"{{"thingID":{},"messageID":""#, json(thing)),
+            head: format!(
+                r#"{{"thingID":{},"messageID":"{}","messageType":"notification","operation":"#,
+                json(thing),
+                uuid_v4()
+            ),
             tail: if members.is_empty() { String::new() } else { format!(",{members}") },
         }
     }
@@ -172,11 +176,7 @@ impl Notification {
 
     /// The same, to the end of what is there.
     pub(super) fn write_to(&self, subscription: &Subscription, text: &mut Vec<u8>) {
-        let mut id = Uuid::encode_buffer();
-        let id = uuid_v4().hyphenated().encode_lower(&mut id);
         text.extend_from_slice(self.head.as_bytes());
-        text.extend_from_slice(id.as_bytes());
-        text.extend_from_slice(br#"","messageType":"notification","operation":"#);
         write_json(&subscription.operation, text);
         text.extend_from_slice(self.tail.as_bytes());
         if let Some(correlation) = &subscription.correlation {

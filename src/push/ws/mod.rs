@@ -4,7 +4,8 @@
 //! A message goes through the files in this order: [`handshake`] lets a socket in, [`socket`] is
 //! its own task, [`line`] reads and writes it, [`request`] understands what was sent, [`session`] has it done
 //! ([`answers`] read, [`writes`] and [`invocations`] wait for devices, [`following`] keeps [`subscriptions`] and turns
-//! changes into [`news`]), and [`message`] is what the consumer gets.
+//! changes into [`news`]), [`message`] is what the consumer gets, and what many get alike is
+//! [`shared`].
 //!
 //! The draft has no words for what a resumable stream needs. These members are added, and a
 //! consumer that does not know them loses nothing:
@@ -19,6 +20,9 @@
 //!   events are lost.
 //! * `error` in a notification ends that subscription: the thing was removed.
 //! * `quality` (`uncertain`, `bad` or `stale`) goes with a value that is not known to be good.
+//!
+//! A notification is one message, however many consumers it goes to: those who are told of a change
+//! together see the same `messageID`, each of them once.
 //!
 //! Memory per socket is bounded: it holds one page of changes at a time
 //! ([`PAGE_BYTES`](super::feed::PAGE_BYTES)), and takes the next only when the last one was
@@ -38,6 +42,7 @@ mod operation;
 mod pending;
 mod request;
 mod session;
+mod shared;
 mod socket;
 mod subscriptions;
 mod writes;
@@ -57,7 +62,7 @@ use handshake::Handshake;
 use line::Line;
 use socket::Socket;
 
-pub(super) use message::Notification;
+pub(super) use shared::Shared;
 
 /// Opens a socket that speaks the Web Thing Protocol.
 ///

@@ -14,7 +14,7 @@ use super::request::{self, Request};
 use super::subscriptions::Kind;
 use crate::log::EventLog;
 use crate::push::herald::Voice;
-use crate::push::page::{Entry, Page};
+use crate::push::page::{Entry, Page, Scratch};
 use crate::registry::{Registry, Thing};
 use crate::rest::Problem;
 
@@ -71,8 +71,8 @@ impl Session {
     }
 
     /// See [`Following::tell`].
-    pub(super) fn tell(&self, entry: &mut Entry, text: &mut Vec<u8>) {
-        self.following.tell(entry, text);
+    pub(super) fn tell(&self, entry: &mut Entry, scratch: &mut Scratch) {
+        self.following.tell(entry, scratch);
     }
 
     /// See [`Following::keep`].

@@ -1,7 +1,5 @@
 //! Who wants what of one thing: the last subscription wins.
 
-use std::collections::HashMap;
-
 use smol_str::SmolStr;
 
 use crate::log::Seq;
@@ -34,18 +32,17 @@ pub(super) struct Subscription {
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     all: Option<Subscription>,
-    /// What is said of single names: a subscription of its own, or that the one to all does not
-    /// count for it any more.
-    single: HashMap<SmolStr, Option<Subscription>>,
+    /// What is said of single names, in their order: a subscription of its own, or that the one to
+    /// all does not count for it any more. Most have one or two, which a hash would only hide
+    /// behind more memory to touch.
+    single: Vec<(SmolStr, Option<Subscription>)>,
 }
 
 impl Subscriptions {
     /// Adds a subscription; it replaces what was there for the same name, or for all.
     pub(super) fn add(&mut self, subscription: Subscription) {
         match subscription.name.clone() {
-            Some(name) => {
-                self.single.insert(name, Some(subscription));
-            }
+            Some(name) => self.say(name, Some(subscription)),
             None => {
                 self.single.clear();
                 self.all = Some(subscription);
@@ -56,11 +53,11 @@ impl Subscriptions {
     /// Ends what there is for a name, or everything.
     pub(super) fn end(&mut self, name: Option<&SmolStr>) {
         match name {
-            Some(name) if self.all.is_some() => {
-                self.single.insert(name.clone(), None);
-            }
+            Some(name) if self.all.is_some() => self.say(name.clone(), None),
             Some(name) => {
-                self.single.remove(name);
+                if let Ok(at) = self.place(name) {
+                    self.single.remove(at);
+                }
             }
             None => *self = Self::default(),
         }
@@ -68,20 +65,32 @@ impl Subscriptions {
 
     /// The subscription that counts for a name.
     pub(super) fn for_name(&self, name: &str) -> Option<&Subscription> {
-        match self.single.get(name) {
-            Some(own) => own.as_ref(),
-            None => self.all.as_ref(),
+        match self.place(name) {
+            Ok(at) => self.single[at].1.as_ref(),
+            Err(_) => self.all.as_ref(),
         }
+    }
+
+    fn say(&mut self, name: SmolStr, own: Option<Subscription>) {
+        match self.place(&name) {
+            Ok(at) => self.single[at].1 = own,
+            Err(at) => self.single.insert(at, (name, own)),
+        }
+    }
+
+    /// Where a name is, or would have to be.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.single.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
-        self.all.iter().chain(self.single.values().flatten())
+        self.all.iter().chain(self.single.iter().filter_map(|(_, own)| own.as_ref()))
     }
 
     /// The one with this id, if nothing has replaced it.
     pub(super) fn by_id(&mut self, id: u64) -> Option<&mut Subscription> {
-        let single = self.single.values_mut().flatten();
+        let single = self.single.iter_mut().filter_map(|(_, own)| own.as_mut());
         self.all.iter_mut().chain(single).find(|subscription| subscription.id == id)
     }
 
