@@ -15,7 +15,7 @@ use thingway_mqtt::config::InvalidBridge;
 use thingway_mqtt::{Bridge, BridgeConfig};
 #[cfg(feature = "embedded-broker")]
 use thingway_mqtt::{Broker, BrokerConfig};
-use thingway_sdk::{Adapter, AdapterError};
+use thingway_sdk::{Adapter, AdapterError, Exposed};
 use utoipa::ToSchema;
 
 protocols! {
@@ -28,7 +28,8 @@ protocols! {
 /// What the gateway must know of a protocol's options, beside how they are written.
 trait Protocol: DeserializeOwned + ToSchema {
     /// Makes the adapter; a server takes its port here, so that a taken one is known at once.
-    async fn build(&self, name: &str) -> Result<Built, BuildError>;
+    /// One that serves clients shows them what is exposed.
+    async fn build(&self, name: &str, exposed: &Arc<dyn Exposed>) -> Result<Built, BuildError>;
 
     /// What is wrong with options that can each be read.
     fn objection(&self) -> Option<Objection>;
@@ -38,7 +39,7 @@ trait Protocol: DeserializeOwned + ToSchema {
 }
 
 impl Protocol for BridgeConfig {
-    async fn build(&self, name: &str) -> Result<Built, BuildError> {
+    async fn build(&self, name: &str, _: &Arc<dyn Exposed>) -> Result<Built, BuildError> {
         Ok(Built { adapter: Arc::new(Bridge::new(name, self.clone())?), listens: None })
     }
 
@@ -54,7 +55,7 @@ impl Protocol for BridgeConfig {
 
 #[cfg(feature = "embedded-broker")]
 impl Protocol for BrokerConfig {
-    async fn build(&self, name: &str) -> Result<Built, BuildError> {
+    async fn build(&self, name: &str, _: &Arc<dyn Exposed>) -> Result<Built, BuildError> {
         let broker = Broker::new(name, self.clone());
         let listens = Some(broker.bind().await.map_err(BuildError::Listen)?);
         Ok(Built { adapter: Arc::new(broker), listens })
@@ -86,8 +87,8 @@ impl AdapterEntry {
     ///
     /// # Errors
     /// When the port can't be had, or options contradict each other.
-    pub async fn build(&self) -> Result<Built, BuildError> {
-        self.protocol.build(&self.name).await
+    pub async fn build(&self, exposed: &Arc<dyn Exposed>) -> Result<Built, BuildError> {
+        self.protocol.build(&self.name, exposed).await
     }
 }
 

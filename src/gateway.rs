@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use thingway_sdk::Exposed;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -13,6 +14,7 @@ use tracing::info;
 use crate::adapters::BuildError;
 use crate::command::Commands;
 use crate::config::Config;
+use crate::exposed::ExposedThings;
 use crate::log::{EventLog, MemoryLog};
 use crate::mapping::{Mapper, Names, RuleConfig};
 use crate::push::streams::Streams;
@@ -91,7 +93,8 @@ impl Gateway {
         let registry = Arc::new(Registry::default());
         let recorder =
             Arc::new(Recorder::new(log.clone(), registry.clone(), config.limits.clone()));
-        let (silos, brokers) = silos(&config, &recorder).await?;
+        let exposed = ExposedThings::new(log.clone(), registry.clone());
+        let (silos, brokers) = silos(&config, &recorder, &exposed).await?;
         let closing = CancellationToken::new();
         let webhooks = Webhooks::start(
             &config.webhooks,
@@ -103,16 +106,14 @@ impl Gateway {
         )
         .map_err(|error| StartError::Webhooks(error.to_string()))?;
         let deadline = Duration::from_secs(config.http.command_deadline_seconds);
+        let most_commands = config.limits.commands_waiting;
+        let commands = Commands::new(log.clone(), silos.clone(), most_commands, deadline);
+        exposed.accept_writes(&commands);
         let app = Arc::new(App {
             registry,
             log: log.clone(),
             recorder,
-            commands: Commands::new(
-                log.clone(),
-                silos.clone(),
-                config.limits.commands_waiting,
-                deadline,
-            ),
+            commands,
             silos,
             streams: Streams::new(config.limits.streams, closing.clone(), log.clone()),
             webhooks,
@@ -192,12 +193,14 @@ type Brokers = Vec<(String, SocketAddr)>;
 async fn silos(
     config: &Config,
     recorder: &Arc<Recorder>,
+    exposed: &Arc<ExposedThings>,
 ) -> Result<(Vec<Arc<Silo>>, Brokers), StartError> {
     let names = Arc::new(Names::default());
     let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
+    let exposed: Arc<dyn Exposed> = exposed.clone();
     let (mut silos, mut brokers) = (Vec::new(), Vec::new());
     for entry in &config.adapters {
-        let built = entry.build().await;
+        let built = entry.build(&exposed).await;
         let built =
             built.map_err(|cause| StartError::Adapter { name: entry.name.clone(), cause })?;
         brokers.extend(built.listens.map(|address| (entry.name.clone(), address)));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [(usize, &[&str]); 4] = [
     (1, &["limits", "log", "mapping", "meta", "recorder", "registry"]),
     (2, &["command", "silo", "supervisor"]),
-    (3, &["auth", "push", "rest"]),
+    (3, &["auth", "exposed", "push", "rest"]),
     (4, &["adapters", "cli", "config", "gateway", "lib", "main", "telemetry"]),
 ];
 

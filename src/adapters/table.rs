@@ -47,8 +47,12 @@ macro_rules! protocols {
                 vec![$($(#[$attribute])* ProtocolSchema::of::<$config>($name),)*]
             }
 
-            async fn build(&self, name: &str) -> Result<Built, BuildError> {
-                match self { $($(#[$attribute])* Self::$variant(options) => options.build(name).await,)* }
+            async fn build(
+                &self,
+                name: &str,
+                exposed: &Arc<dyn Exposed>,
+            ) -> Result<Built, BuildError> {
+                match self { $($(#[$attribute])* Self::$variant(options) => options.build(name, exposed).await,)* }
             }
         }
     };
