@@ -12,6 +12,7 @@ mod client;
 pub mod config;
 pub mod content_format;
 pub mod directory;
+pub mod driver;
 pub mod dtls;
 mod endpoint;
 mod event;
