@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
+use thingway_coap::{CoapServer, ServerConfig};
 use thingway_mqtt::config::InvalidBridge;
 use thingway_mqtt::{Bridge, BridgeConfig};
 #[cfg(feature = "embedded-broker")]
@@ -23,6 +24,7 @@ protocols! {
     "mqtt"        => Mqtt(BridgeConfig),
     #[cfg(feature = "embedded-broker")]
     "mqtt-broker" => MqttBroker(BrokerConfig),
+    "coap-server" => CoapServer(ServerConfig),
 }
 
 /// What the gateway must know of a protocol's options, beside how they are written.
@@ -57,7 +59,8 @@ impl Protocol for BridgeConfig {
 impl Protocol for BrokerConfig {
     async fn build(&self, name: &str, _: &Arc<dyn Exposed>) -> Result<Built, BuildError> {
         let broker = Broker::new(name, self.clone());
-        let listens = Some(broker.bind().await.map_err(BuildError::Listen)?);
+        let address = broker.bind().await.map_err(BuildError::listen("--mqtt-listen"))?;
+        let listens = Some(Listening { scheme: "mqtt", address });
         Ok(Built { adapter: Arc::new(broker), listens })
     }
 
@@ -70,6 +73,52 @@ impl Protocol for BrokerConfig {
 
     fn remote(&self) -> Option<String> {
         None
+    }
+}
+
+impl Protocol for ServerConfig {
+    async fn build(&self, name: &str, exposed: &Arc<dyn Exposed>) -> Result<Built, BuildError> {
+        let server = CoapServer::new(name, self.clone(), exposed.clone());
+        let address = server.bind().await.map_err(BuildError::listen("--coap-listen"))?;
+        let listens = Some(Listening { scheme: self.scheme(), address });
+        Ok(Built { adapter: Arc::new(server), listens })
+    }
+
+    fn objection(&self) -> Option<Objection> {
+        if !self.is_guarded() {
+            let reason = format!("everybody who reaches {} could read and write", self.address());
+            let help = "listen on 127.0.0.1, ask for keys (key_file = \"…\"), or allow it with \
+                        --allow-anonymous (allow_anonymous = true here)";
+            return Some(Objection { key: Some("listen"), reason, help: help.into() });
+        }
+        let reason = self.keys().err()?.to_string();
+        let help = "write one key a line: `identity:key`, the key in hexadecimal or in quotes";
+        Some(Objection { key: Some("key_file"), reason, help: help.into() })
+    }
+
+    fn remote(&self) -> Option<String> {
+        None
+    }
+}
+
+/// `[coap]`: CoAP beside the adapters.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CoapConfig {
+    /// The gateway's things for constrained clients, and a resource directory: an adapter called
+    /// `coap-server`. Off when left out.
+    pub server: Option<ServerConfig>,
+}
+
+impl CoapConfig {
+    /// The name of the adapter that `[coap.server]` is.
+    pub const SERVER: &str = "coap-server";
+
+    /// The adapter that it is, if there is one.
+    #[must_use]
+    pub fn entry(&self) -> Option<AdapterEntry> {
+        let protocol = ProtocolConfig::CoapServer(self.server.clone()?);
+        Some(AdapterEntry { name: Self::SERVER.to_owned(), protocol })
     }
 }
 
@@ -97,7 +146,16 @@ pub struct Built {
     /// The adapter.
     pub adapter: Arc<dyn Adapter>,
     /// Where devices connect to it, when it is a server.
-    pub listens: Option<SocketAddr>,
+    pub listens: Option<Listening>,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listening {
+    /// The scheme of its URIs.
+    pub scheme: &'static str,
+    /// The address that it took.
+    pub address: SocketAddr,
 }
 
 /// Why an adapter can't be made.
@@ -107,8 +165,15 @@ pub enum BuildError {
     #[error(transparent)]
     Bridge(#[from] InvalidBridge),
     /// The port is taken, or the address is not this machine's.
-    #[error("{0} (--mqtt-listen)")]
-    Listen(AdapterError),
+    #[error("{0} ({1})")]
+    Listen(AdapterError, &'static str),
+}
+
+impl BuildError {
+    /// Names the option with which another port can be had.
+    fn listen(option: &'static str) -> impl Fn(AdapterError) -> Self {
+        move |error| Self::Listen(error, option)
+    }
 }
 
 /// Something that is wrong with a protocol's options.

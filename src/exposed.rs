@@ -162,6 +162,7 @@ fn exposed_property(property: &Property) -> ExposedProperty {
     ExposedProperty {
         name: property.name.clone(),
         title: property.rule.as_ref().and_then(|rule| rule.title.as_deref()).map(Into::into),
+        semantic_type: None,
         unit: property.unit().map(Into::into),
         writable: property.write.is_some(),
     }

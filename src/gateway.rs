@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::adapters::BuildError;
+use crate::adapters::{BuildError, Listening};
 use crate::command::Commands;
 use crate::config::Config;
 use crate::exposed::ExposedThings;
@@ -42,8 +42,16 @@ pub struct Gateway {
 pub struct Addresses {
     /// HTTP.
     pub http: SocketAddr,
-    /// Embedded brokers: the adapter's name and where devices connect to it.
-    pub brokers: Vec<(String, SocketAddr)>,
+    /// Embedded servers: the adapter's name and where devices connect to it.
+    pub servers: Vec<(String, Listening)>,
+}
+
+impl Addresses {
+    /// Where servers of these URIs are.
+    pub fn of<'a>(&'a self, schemes: &'a [&str]) -> impl Iterator<Item = Listening> + 'a {
+        let servers = self.servers.iter().map(|(_, listening)| *listening);
+        servers.filter(|listening| schemes.contains(&listening.scheme))
+    }
 }
 
 /// Why the gateway could not start.
@@ -94,7 +102,7 @@ impl Gateway {
         let recorder =
             Arc::new(Recorder::new(log.clone(), registry.clone(), config.limits.clone()));
         let exposed = ExposedThings::new(log.clone(), registry.clone());
-        let (silos, brokers) = silos(&config, &recorder, &exposed).await?;
+        let (silos, servers) = silos(&config, &recorder, &exposed).await?;
         let closing = CancellationToken::new();
         let webhooks = Webhooks::start(
             &config.webhooks,
@@ -124,7 +132,7 @@ impl Gateway {
         });
         let tasks = Tasks::start(&app, listener, closing);
         info!(%http, "Gateway started");
-        Ok(Self { addresses: Addresses { http, brokers }, app, tasks })
+        Ok(Self { addresses: Addresses { http, servers }, app, tasks })
     }
 
     /// Where it is reached.
@@ -188,22 +196,22 @@ async fn listen(config: &HttpConfig) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|cause| StartError::Http { address, cause })
 }
 
-type Brokers = Vec<(String, SocketAddr)>;
+type Servers = Vec<(String, Listening)>;
 
 async fn silos(
     config: &Config,
     recorder: &Arc<Recorder>,
     exposed: &Arc<ExposedThings>,
-) -> Result<(Vec<Arc<Silo>>, Brokers), StartError> {
+) -> Result<(Vec<Arc<Silo>>, Servers), StartError> {
     let names = Arc::new(Names::default());
     let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
     let exposed: Arc<dyn Exposed> = exposed.clone();
-    let (mut silos, mut brokers) = (Vec::new(), Vec::new());
-    for entry in &config.adapters {
+    let (mut silos, mut servers) = (Vec::new(), Vec::new());
+    for entry in config.all_adapters() {
         let built = entry.build(&exposed).await;
         let built =
             built.map_err(|cause| StartError::Adapter { name: entry.name.clone(), cause })?;
-        brokers.extend(built.listens.map(|address| (entry.name.clone(), address)));
+        servers.extend(built.listens.map(|listening| (entry.name.clone(), listening)));
         let name: Arc<str> = entry.name.as_str().into();
         let mapper = Mapper::new(name.clone(), &rules, names.clone(), config.limits.clone());
         silos.push(Silo::new(
@@ -215,5 +223,5 @@ async fn silos(
             config.limits.messages_remembered,
         ));
     }
-    Ok((silos, brokers))
+    Ok((silos, servers))
 }

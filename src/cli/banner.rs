@@ -7,9 +7,12 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::Output;
-use crate::adapters::ProtocolConfig;
+use crate::adapters::Listening;
 use crate::config::Config;
 use crate::gateway::Addresses;
+
+const MQTT: &[&str] = &["mqtt"];
+const COAP: &[&str] = &["coap", "coaps"];
 
 /// The facts.
 #[derive(Debug, Serialize)]
@@ -17,6 +20,8 @@ pub(super) struct Banner {
     http: String,
     /// Embedded brokers, where devices connect.
     brokers: Vec<String>,
+    /// CoAP servers, where clients and devices connect.
+    coap_servers: Vec<String>,
     /// Brokers that the gateway connects to.
     bridged: Vec<String>,
     config: Option<PathBuf>,
@@ -38,8 +43,7 @@ pub(super) enum Steps {
 impl Banner {
     /// The brokers that a configuration connects to, without their passwords.
     pub(super) fn bridged(config: &Config) -> Vec<String> {
-        let protocols = config.adapters.iter().map(|entry| &entry.protocol);
-        protocols.filter_map(ProtocolConfig::remote).collect()
+        config.all_adapters().filter_map(|entry| entry.protocol.remote()).collect()
     }
 
     pub(super) fn new(
@@ -47,14 +51,15 @@ impl Banner {
         bridged: Vec<String>,
         config: Option<PathBuf>,
     ) -> Self {
-        let mqtt = |(_, address): &(String, SocketAddr)| format!("mqtt://{}", reachable(*address));
+        let url = |server: Listening| format!("{}://{}", server.scheme, reachable(server.address));
         Self {
             http: format!("http://{}", reachable(addresses.http)),
-            brokers: addresses.brokers.iter().map(mqtt).collect(),
+            brokers: addresses.of(MQTT).map(url).collect(),
+            coap_servers: addresses.of(COAP).map(url).collect(),
             bridged,
             config,
             notes: Vec::new(),
-            broker_address: addresses.brokers.first().map(|(_, address)| reachable(*address)),
+            broker_address: addresses.of(MQTT).next().map(|broker| reachable(broker.address)),
         }
     }
 
@@ -79,6 +84,7 @@ impl Banner {
         let mut facts = vec![format!("HTTP    {}", self.http)];
         facts.extend(self.brokers.iter().map(|url| format!("MQTT    {url}  (embedded broker)")));
         facts.extend(self.bridged.iter().map(|url| format!("MQTT    {url}  (bridged)")));
+        facts.extend(self.coap_servers.iter().map(|url| format!("CoAP    {url}  (server)")));
         facts.extend(self.config.iter().map(|file| format!("Config  {}", file.display())));
         facts.extend(self.notes.iter().cloned());
         facts
@@ -148,7 +154,13 @@ mod tests {
     fn the_facts_name_ports_that_can_be_connected_to() {
         let addresses = Addresses {
             http: ([0, 0, 0, 0], 8081).into(),
-            brokers: vec![("broker".into(), ([127, 0, 0, 1], 1884).into())],
+            servers: vec![
+                (
+                    "broker".into(),
+                    Listening { scheme: "mqtt", address: ([127, 0, 0, 1], 1884).into() },
+                ),
+                ("c".into(), Listening { scheme: "coaps", address: ([0, 0, 0, 0], 5684).into() }),
+            ],
         };
         let banner = Banner::new(&addresses, vec!["mqtt://far:1883".into()], None);
         assert_eq!(
@@ -157,6 +169,7 @@ mod tests {
                 "HTTP    http://127.0.0.1:8081",
                 "MQTT    mqtt://127.0.0.1:1884  (embedded broker)",
                 "MQTT    mqtt://far:1883  (bridged)",
+                "CoAP    coaps://127.0.0.1:5684  (server)",
             ]
         );
         assert!(banner.first_message()[0].contains("-h 127.0.0.1 -p 1884 -t home/kitchen"));

@@ -29,7 +29,7 @@ pub(super) fn run(args: CheckArgs, output: Output) -> Result<(), Failure> {
     output.line(format!(
         "{} is in order: {}, {}, {}",
         args.file.display(),
-        counted(config.adapters.len(), "adapter"),
+        counted(config.all_adapters().count(), "adapter"),
         counted(config.rules.len(), "rule"),
         counted(config.webhooks.len(), "webhook"),
     ))

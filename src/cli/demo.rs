@@ -29,7 +29,7 @@ pub(super) async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
     let mut fleet = None;
     let served = serve(config, async |gateway| {
         let addresses = gateway.addresses();
-        let broker = addresses.brokers.first().map(|(_, address)| *address);
+        let broker = addresses.of(&["mqtt"]).next().map(|broker| broker.address);
         fleet = broker.map(|broker| Fleet::start(broker, Options::default()));
         Banner::new(addresses, Vec::new(), None)
             .with_moved([(HTTP_PORT, http), (MQTT_PORT, mqtt)])

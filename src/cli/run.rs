@@ -26,6 +26,9 @@ pub(super) struct RunArgs {
     /// Where the embedded broker listens [default: 127.0.0.1:1883, unless a broker is named]
     #[arg(long, value_name = "ADDR:PORT")]
     mqtt_listen: Option<SocketAddr>,
+    /// Where to serve the things to CoAP clients, and let CoAP devices register [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    coap_listen: Option<SocketAddr>,
     /// Let everybody who reaches the gateway read and write, also from other machines
     #[arg(long)]
     allow_anonymous: bool,
@@ -43,6 +46,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<(), Failure> {
             mqtt: args.mqtt,
             mqtt_password_file: args.mqtt_password_file,
             mqtt_listen: args.mqtt_listen,
+            coap_listen: args.coap_listen,
             allow_anonymous: args.allow_anonymous,
         },
     };

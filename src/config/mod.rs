@@ -28,7 +28,7 @@ pub use schema::json_schema;
 pub use source::{FileChoice, Loaded, Sources};
 pub(crate) use suggest::{closest, did_you_mean};
 
-use crate::adapters::AdapterEntry;
+use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
 use crate::mapping::RuleConfig;
@@ -46,6 +46,8 @@ pub struct Config {
     /// The silos that it is connected to.
     #[schema(value_type = Vec<Object>)]
     pub adapters: Vec<AdapterEntry>,
+    /// CoAP beside the adapters.
+    pub coap: CoapConfig,
     /// What it can't see from messages by itself.
     pub rules: Vec<RuleConfig>,
     /// Webhooks that are there from the start.
@@ -59,7 +61,8 @@ pub struct Config {
 }
 
 /// The sections of the file.
-const SECTIONS: &[&str] = &["http", "adapters", "rules", "webhooks", "delivery", "limits", "log"];
+const SECTIONS: &[&str] =
+    &["http", "adapters", "coap", "rules", "webhooks", "delivery", "limits", "log"];
 
 impl Config {
     /// Reads the file, the environment and the command line.
@@ -79,12 +82,18 @@ impl Config {
         Ok(Loaded { config, file })
     }
 
+    /// The adapters that are listed, and those that have a section of their own.
+    pub fn all_adapters(&self) -> impl Iterator<Item = AdapterEntry> {
+        self.adapters.iter().cloned().chain(self.coap.entry())
+    }
+
     fn read(tree: &mut Node, problems: &mut Problems) -> Self {
         let mut sections = Sections { tree, problems };
         sections.refuse_others(SECTIONS);
         let read = check::Read {
             http: sections.table("http"),
             adapters: sections.entries("adapters", adapters::read),
+            coap: sections.table("coap"),
             rules: sections.list("rules"),
             webhooks: sections.list("webhooks"),
             delivery: sections.table("delivery"),
@@ -101,6 +110,7 @@ impl From<check::Read> for Config {
         Self {
             http: read.http,
             adapters: values(read.adapters),
+            coap: read.coap,
             rules: values(read.rules),
             webhooks: values(read.webhooks),
             delivery: read.delivery,

@@ -16,6 +16,8 @@ pub struct Overrides {
     pub mqtt_password_file: Option<PathBuf>,
     /// `--mqtt-listen`
     pub mqtt_listen: Option<SocketAddr>,
+    /// `--coap-listen`
+    pub coap_listen: Option<SocketAddr>,
     /// `--allow-anonymous`
     pub allow_anonymous: bool,
 }
@@ -35,6 +37,10 @@ impl Overrides {
         }
         if let Some(address) = self.mqtt_listen {
             listen_at(tree, address);
+        }
+        if let Some(address) = self.coap_listen {
+            let path = ["coap".into(), "server".into(), "listen".into()];
+            put(tree, &path, "--coap-listen", Value::Text(address.to_string()));
         }
         if tree.items("adapters").is_empty() && cfg!(feature = "embedded-broker") {
             tree.push("adapters", adapter(&Place::Default, "mqtt-broker", "broker"));
@@ -59,7 +65,7 @@ impl Overrides {
 /// Moves the embedded broker that is configured, or adds one.
 fn listen_at(tree: &mut Node, address: SocketAddr) {
     let place = Place::Argument("--mqtt-listen");
-    let index = brokers(tree).first().copied().unwrap_or_else(|| {
+    let index = of_protocols(tree, &["mqtt-broker"]).first().copied().unwrap_or_else(|| {
         let name = free_name(tree, "broker");
         tree.push("adapters", adapter(&place, "mqtt-broker", &name));
         tree.items("adapters").len().saturating_sub(1)
@@ -71,17 +77,23 @@ fn listen_at(tree: &mut Node, address: SocketAddr) {
 fn allow_anonymous(tree: &mut Node) {
     let (option, key) = ("--allow-anonymous", "allow_anonymous");
     put(tree, &["http".into(), key.into()], option, Value::Boolean(true));
-    for index in brokers(tree) {
+    for index in of_protocols(tree, &["mqtt-broker", "coap-server"]) {
         let path = ["adapters".into(), index.into(), key.into()];
         put(tree, &path, option, Value::Boolean(true));
     }
+    let server = ["coap".into(), "server".into()];
+    if tree.at(&server).is_some() {
+        put(tree, &[&server[..], &[key.into()]].concat(), option, Value::Boolean(true));
+    }
 }
 
-fn brokers(tree: &Node) -> Vec<usize> {
+fn of_protocols(tree: &Node, protocols: &[&str]) -> Vec<usize> {
     let items = tree.items("adapters").iter().enumerate();
-    let is_broker =
-        |item: &Node| item.child(&"protocol".into()).and_then(Node::text) == Some("mqtt-broker");
-    items.filter(|(_, item)| is_broker(item)).map(|(index, _)| index).collect()
+    let is_meant = |item: &Node| {
+        let protocol = item.child(&"protocol".into()).and_then(Node::text);
+        protocol.is_some_and(|protocol| protocols.contains(&protocol))
+    };
+    items.filter(|(_, item)| is_meant(item)).map(|(index, _)| index).collect()
 }
 
 /// `mqtt`, `mqtt-2`, `mqtt-3`: the first that no adapter has.

@@ -14,6 +14,9 @@ pub struct Config {
     pub observe: Observe,
     /// Whether the addresses of peers are known to be theirs.
     pub addresses: Addresses,
+    /// Whether a request that changes something is taken only from a verified address, so that
+    /// a forged one opens no valve: others are answered by a challenge (RFC 9175 section 2.3).
+    pub verify_changes: bool,
     /// How much is taken in.
     pub limits: Limits,
 }
@@ -24,6 +27,7 @@ impl Default for Config {
             block_size: BlockSize::LARGEST,
             observe: Observe::default(),
             addresses: Addresses::Unverified,
+            verify_changes: false,
             limits: Limits::default(),
         }
     }

@@ -18,9 +18,11 @@ mod endpoint;
 mod event;
 mod exchange;
 pub mod link_format;
+mod listener;
 pub mod message;
 pub mod observe;
 mod server;
+mod serving;
 mod time;
 mod wire;
 
@@ -30,5 +32,6 @@ pub use event::{
     Counters, Event, Failure, IncomingId, ObservationId, ObserverId, RequestId, Trouble,
 };
 pub use exchange::{Request, Response};
+pub use listener::{ClientAddresses, CoapServer, ServerConfig};
 pub use server::UnknownObserver;
 pub use time::Time;

@@ -61,6 +61,8 @@ pub struct ExposedProperty {
     pub name: SmolStr,
     /// What people call it.
     pub title: Option<SmolStr>,
+    /// Its semantic type, as TD `@type`.
+    pub semantic_type: Option<SmolStr>,
     /// Its unit, as a SenML symbol (RFC 8428, section 12.1).
     pub unit: Option<SmolStr>,
     /// Whether it can be written.

@@ -11,7 +11,7 @@ use super::explain::subject;
 use super::problem::Problems;
 use super::sections::Entry;
 use super::tree::{Node, Step};
-use crate::adapters::AdapterEntry;
+use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
 use crate::mapping::RuleConfig;
@@ -22,6 +22,7 @@ use crate::rest::HttpConfig;
 pub(super) struct Read {
     pub(super) http: HttpConfig,
     pub(super) adapters: Vec<Entry<AdapterEntry>>,
+    pub(super) coap: CoapConfig,
     pub(super) rules: Vec<Entry<RuleConfig>>,
     pub(super) webhooks: Vec<Entry<WebhookConfig>>,
     pub(super) delivery: DeliveryConfig,
@@ -33,6 +34,7 @@ pub(super) fn check(read: &Read, tree: &Node, problems: &mut Problems) {
     let mut checks = Checks { tree, problems };
     http::check(&read.http, &mut checks);
     adapters::check(&read.adapters, &mut checks);
+    adapters::check_coap(&read.coap, &read.adapters, &mut checks);
     rules::check(&read.rules, &mut checks);
     webhooks::check(&read.webhooks, &mut checks);
     webhooks::check_delivery(&read.delivery, &mut checks);

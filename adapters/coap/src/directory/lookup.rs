@@ -3,15 +3,15 @@
 use super::{Directory, Refusal};
 use crate::link_format::{Filter, Link};
 
-/// What a lookup asks for.
-struct Search {
+/// What a lookup asks for: conditions, and which page of what fulfils them.
+pub(crate) struct Search {
     filters: Vec<Filter>,
     page: usize,
     count: Option<usize>,
 }
 
 impl Search {
-    fn parse(query: &[&str]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(query: &[&str]) -> Result<Self, Refusal> {
         let mut search = Self { filters: Vec::new(), page: 0, count: None };
         let mut paged = false;
         for argument in query.iter().filter(|argument| !argument.is_empty()) {
@@ -34,6 +34,11 @@ impl Search {
             return Err(Refusal::Query("`page` needs `count` (RFC 9176, section 6.2)".to_owned()));
         }
         Ok(search)
+    }
+
+    /// The wanted page of the links that fulfil each condition.
+    pub(crate) fn select(&self, links: impl Iterator<Item = Link>) -> Vec<Link> {
+        self.page(links.filter(|link| self.filters.iter().all(|filter| filter.matches(link))))
     }
 
     fn page(&self, found: impl Iterator<Item = Link>) -> Vec<Link> {

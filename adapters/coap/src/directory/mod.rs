@@ -18,6 +18,7 @@ use url::Url;
 use crate::content_format;
 use crate::link_format::{self, Link};
 pub use endpoint::Endpoint;
+pub(crate) use lookup::Search;
 use parameters::Parameters;
 pub use refusal::Refusal;
 pub use simple::Fetch;

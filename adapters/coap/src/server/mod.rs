@@ -130,6 +130,11 @@ impl Server {
     }
 
     fn accept(&mut self, now: Time, wire: &mut Wire, mut pending: Pending, message: Message) {
+        let changes = !matches!(pending.method, Code::GET | Code::FETCH);
+        if changes && wire.config.verify_changes && !wire.is_verified(now, pending.peer) {
+            let challenge = self.challenge(now, pending.peer);
+            return self.answer(now, wire, pending, challenge);
+        }
         let body = match self.take_in(now, wire, &pending, &message) {
             Ok(body) => body,
             Err(response) => return self.answer(now, wire, pending, response),

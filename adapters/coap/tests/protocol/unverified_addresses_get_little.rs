@@ -131,3 +131,18 @@ fn an_address_has_so_many_observers() {
         assert_eq!(bench.sent_one().options.get(options::OBSERVE).is_some(), room);
     }
 }
+
+#[test]
+fn a_forged_address_changes_nothing_where_changes_are_verified() {
+    let mut bench = Bench::with(Config { verify_changes: true, ..Config::default() });
+    let put = |mid| Message { code: Code::PUT, ..get_request(mid, b"12345678", "valve") };
+    let challenge = bench.ask(&put(900)).remove(0);
+    assert_eq!(challenge.code, Code::UNAUTHORIZED);
+    assert!(bench.events().is_empty());
+    let mut again = put(901);
+    again.options.set(options::ECHO, challenge.options.get(options::ECHO).unwrap().clone());
+    bench.give(&again);
+    assert_eq!(bench.incoming().1.method, Code::PUT);
+    bench.give(&get_request(902, b"12345678", "valve"));
+    assert_eq!(bench.incoming().1.method, Code::GET, "what only reads needs no proof");
+}
