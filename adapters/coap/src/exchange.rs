@@ -34,6 +34,13 @@ impl Request {
         Self::new(Code::GET, path)
     }
 
+    /// Adds one segment of the path, taken as it is.
+    #[must_use]
+    pub fn segment(mut self, segment: &str) -> Self {
+        self.options.add(options::URI_PATH, Bytes::copy_from_slice(segment.as_bytes()));
+        self
+    }
+
     /// Adds one argument of the query, like `rt=temperature`.
     #[must_use]
     pub fn query(mut self, argument: &str) -> Self {

@@ -8,9 +8,11 @@
 //! [`observe`] hold the rules of the two extensions that can be told without any state around them.
 
 pub mod block;
+pub mod bridge;
 mod client;
 pub mod config;
 pub mod content_format;
+mod device;
 pub mod directory;
 pub mod driver;
 pub mod dtls;
@@ -26,6 +28,7 @@ mod serving;
 mod time;
 mod wire;
 
+pub use bridge::{Bridge, DeviceConfig};
 pub use config::Config;
 pub use endpoint::Endpoint;
 pub use event::{
