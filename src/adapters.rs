@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
-use thingway_coap::{CoapServer, ServerConfig};
+use thingway_coap::bridge::InvalidDevice;
+use thingway_coap::{CoapServer, DeviceConfig, ServerConfig};
 use thingway_mqtt::config::InvalidBridge;
 use thingway_mqtt::{Bridge, BridgeConfig};
 #[cfg(feature = "embedded-broker")]
@@ -24,6 +25,7 @@ protocols! {
     "mqtt"        => Mqtt(BridgeConfig),
     #[cfg(feature = "embedded-broker")]
     "mqtt-broker" => MqttBroker(BrokerConfig),
+    "coap"        => Coap(DeviceConfig),
     "coap-server" => CoapServer(ServerConfig),
 }
 
@@ -73,6 +75,22 @@ impl Protocol for BrokerConfig {
 
     fn remote(&self) -> Option<String> {
         None
+    }
+}
+
+impl Protocol for DeviceConfig {
+    async fn build(&self, _name: &str, _: &Arc<dyn Exposed>) -> Result<Built, BuildError> {
+        let device = thingway_coap::Bridge::new(self.clone())?;
+        Ok(Built { adapter: Arc::new(device), listens: None })
+    }
+
+    fn objection(&self) -> Option<Objection> {
+        let reason = self.check().err()?.to_string();
+        Some(Objection { key: None, reason, help: "correct these options".into() })
+    }
+
+    fn remote(&self) -> Option<String> {
+        Some(self.url.to_string())
     }
 }
 
@@ -164,6 +182,9 @@ pub enum BuildError {
     /// Options contradict each other; a configuration that was loaded has none of that.
     #[error(transparent)]
     Bridge(#[from] InvalidBridge),
+    /// The same of a CoAP device.
+    #[error(transparent)]
+    Device(#[from] InvalidDevice),
     /// The port is taken, or the address is not this machine's.
     #[error("{0} ({1})")]
     Listen(AdapterError, &'static str),

@@ -298,6 +298,16 @@ fn brokers_on_the_command_line_replace_the_embedded_one_unless_it_is_named() {
         names(Overrides { mqtt, mqtt_listen, ..Overrides::default() }),
         ["mqtt mqtt", "mqtt-2 mqtt", "broker mqtt-broker"]
     );
+    let coap = vec!["coap://a".to_owned(), "coaps://b".to_owned()];
+    let (identity, key_file) = (Some("me".to_owned()), Some("/keys".into()));
+    let devices = Overrides {
+        coap,
+        coap_identity: identity,
+        coap_key_file: key_file,
+        ..Overrides::default()
+    };
+    // The key goes to the one that can use it.
+    assert_eq!(names(devices), ["broker mqtt-broker", "coap coap", "coap-2 coap"]);
 }
 
 #[test]
@@ -308,6 +318,9 @@ fn options_of_the_command_line_are_named_in_errors() {
     let report = report(&load("", &[], overrides.clone()).unwrap_err());
     assert!(report.contains("--mqtt: `url` in [[adapters]]: not a URL"), "{report}");
     assert!(report.contains("--mqtt-listen: `listen` in [[adapters]]: everybody"), "{report}");
+    let device = Overrides { coap: vec!["coaps://lamp".into()], ..Overrides::default() };
+    let report = self::report(&load("", &[], device).unwrap_err());
+    assert!(report.contains("--coap: [[adapters]]: `coaps://` needs an `identity`"), "{report}");
     let allowed = Overrides { mqtt: Vec::new(), allow_anonymous: true, ..overrides };
     assert!(load("", &[], allowed).is_ok());
 }

@@ -11,7 +11,7 @@ use crate::adapters::Listening;
 use crate::config::Config;
 use crate::gateway::Addresses;
 
-const MQTT: &[&str] = &["mqtt"];
+const MQTT: &[&str] = &["mqtt", "mqtts"];
 const COAP: &[&str] = &["coap", "coaps"];
 
 /// The facts.
@@ -22,7 +22,7 @@ pub(super) struct Banner {
     brokers: Vec<String>,
     /// CoAP servers, where clients and devices connect.
     coap_servers: Vec<String>,
-    /// Brokers that the gateway connects to.
+    /// Brokers and devices that the gateway connects to.
     bridged: Vec<String>,
     config: Option<PathBuf>,
     /// What is otherwise than expected.
@@ -41,7 +41,7 @@ pub(super) enum Steps {
 }
 
 impl Banner {
-    /// The brokers that a configuration connects to, without their passwords.
+    /// The brokers and devices that a configuration connects to, without their passwords.
     pub(super) fn bridged(config: &Config) -> Vec<String> {
         config.all_adapters().filter_map(|entry| entry.protocol.remote()).collect()
     }
@@ -83,11 +83,18 @@ impl Banner {
     fn facts(&self) -> Vec<String> {
         let mut facts = vec![format!("HTTP    {}", self.http)];
         facts.extend(self.brokers.iter().map(|url| format!("MQTT    {url}  (embedded broker)")));
-        facts.extend(self.bridged.iter().map(|url| format!("MQTT    {url}  (bridged)")));
+        facts.extend(self.bridged_to(MQTT).map(|url| format!("MQTT    {url}  (bridged)")));
+        facts.extend(self.bridged_to(COAP).map(|url| format!("CoAP    {url}  (bridged)")));
         facts.extend(self.coap_servers.iter().map(|url| format!("CoAP    {url}  (server)")));
         facts.extend(self.config.iter().map(|file| format!("Config  {}", file.display())));
         facts.extend(self.notes.iter().cloned());
         facts
+    }
+
+    fn bridged_to(&self, schemes: &'static [&str]) -> impl Iterator<Item = &String> {
+        let speaks =
+            |url: &&String| url.split_once("://").is_some_and(|(s, _)| schemes.contains(&s));
+        self.bridged.iter().filter(speaks)
     }
 
     fn steps(&self, steps: Steps) -> Vec<String> {
@@ -125,7 +132,7 @@ impl Banner {
 
     /// A first message of a device that does not exist yet.
     fn publish(&self) -> Option<String> {
-        let to = match (&self.broker_address, self.bridged.first()) {
+        let to = match (&self.broker_address, self.bridged_to(MQTT).next()) {
             (Some(address), _) => {
                 format!("-h {} -p {} -t home/kitchen", address.ip(), address.port())
             }
@@ -162,13 +169,18 @@ mod tests {
                 ("c".into(), Listening { scheme: "coaps", address: ([0, 0, 0, 0], 5684).into() }),
             ],
         };
-        let banner = Banner::new(&addresses, vec!["mqtt://far:1883".into()], None);
+        let banner = Banner::new(
+            &addresses,
+            vec!["mqtt://far:1883".into(), "coap://lamp:5683".into()],
+            None,
+        );
         assert_eq!(
             banner.facts(),
             [
                 "HTTP    http://127.0.0.1:8081",
                 "MQTT    mqtt://127.0.0.1:1884  (embedded broker)",
                 "MQTT    mqtt://far:1883  (bridged)",
+                "CoAP    coap://lamp:5683  (bridged)",
                 "CoAP    coaps://127.0.0.1:5684  (server)",
             ]
         );

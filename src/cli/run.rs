@@ -26,6 +26,15 @@ pub(super) struct RunArgs {
     /// Where the embedded broker listens [default: 127.0.0.1:1883, unless a broker is named]
     #[arg(long, value_name = "ADDR:PORT")]
     mqtt_listen: Option<SocketAddr>,
+    /// A CoAP device to connect to, as coap://host[:5683] or coaps://host[:5684]; may be repeated
+    #[arg(long, value_name = "URL")]
+    coap: Vec<String>,
+    /// Who the gateway is to the devices of --coap that speak DTLS
+    #[arg(long, value_name = "NAME")]
+    coap_identity: Option<String>,
+    /// A file with the key of --coap-identity
+    #[arg(long, env = "THINGWAY_COAP_KEY_FILE", value_name = "FILE")]
+    coap_key_file: Option<PathBuf>,
     /// Where to serve the things to CoAP clients, and let CoAP devices register [default: nowhere]
     #[arg(long, value_name = "ADDR:PORT")]
     coap_listen: Option<SocketAddr>,
@@ -46,6 +55,9 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<(), Failure> {
             mqtt: args.mqtt,
             mqtt_password_file: args.mqtt_password_file,
             mqtt_listen: args.mqtt_listen,
+            coap: args.coap,
+            coap_identity: args.coap_identity,
+            coap_key_file: args.coap_key_file,
             coap_listen: args.coap_listen,
             allow_anonymous: args.allow_anonymous,
         },

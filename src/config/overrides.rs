@@ -16,6 +16,12 @@ pub struct Overrides {
     pub mqtt_password_file: Option<PathBuf>,
     /// `--mqtt-listen`
     pub mqtt_listen: Option<SocketAddr>,
+    /// `--coap`, each time
+    pub coap: Vec<String>,
+    /// `--coap-identity`
+    pub coap_identity: Option<String>,
+    /// `--coap-key-file`
+    pub coap_key_file: Option<PathBuf>,
     /// `--coap-listen`
     pub coap_listen: Option<SocketAddr>,
     /// `--allow-anonymous`
@@ -45,6 +51,10 @@ impl Overrides {
         if tree.items("adapters").is_empty() && cfg!(feature = "embedded-broker") {
             tree.push("adapters", adapter(&Place::Default, "mqtt-broker", "broker"));
         }
+        // Behind the broker: to name devices alone does not turn it off.
+        for url in &self.coap {
+            self.add_device(tree, url);
+        }
         if self.allow_anonymous {
             allow_anonymous(tree);
         }
@@ -57,6 +67,24 @@ impl Overrides {
         if let Some(file) = &self.mqtt_password_file {
             let file = Value::Text(file.to_string_lossy().into_owned());
             put(&mut entry, &["password_file".into()], "--mqtt-password-file", file);
+        }
+        tree.push("adapters", entry);
+    }
+
+    fn add_device(&self, tree: &mut Node, url: &str) {
+        let place = Place::Argument("--coap");
+        let mut entry = adapter(&place, "coap", &free_name(tree, "coap"));
+        put(&mut entry, &["url".into()], "--coap", Value::Text(url.to_owned()));
+        // The key is for those that speak DTLS; the others would refuse it.
+        if url.starts_with("coaps:") {
+            if let Some(identity) = &self.coap_identity {
+                let identity = Value::Text(identity.clone());
+                put(&mut entry, &["identity".into()], "--coap-identity", identity);
+            }
+            if let Some(file) = &self.coap_key_file {
+                let file = Value::Text(file.to_string_lossy().into_owned());
+                put(&mut entry, &["key_file".into()], "--coap-key-file", file);
+            }
         }
         tree.push("adapters", entry);
     }

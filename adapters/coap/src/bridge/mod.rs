@@ -14,7 +14,7 @@ use tokio::net::lookup_host;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::debug;
 
 pub use config::{DeviceConfig, InvalidDevice};
 pub use url::{DeviceUrl, InvalidUrl};
@@ -126,7 +126,7 @@ impl Bridge {
         let ended = self
             .follow(handle, peer, reports, rereads, stop, || {
                 connected.send_replace(true);
-                info!(device = %self.config.url, %peer, "Connected");
+                debug!(device = %self.config.url, %peer, "The device has answered");
                 self.session.send_replace(Some(session));
                 reports.connected();
             })

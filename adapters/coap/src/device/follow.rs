@@ -207,6 +207,11 @@ impl Following {
 
     /// Asks for one of the observed resources, each time another; for the list where none is.
     fn beat(&mut self) {
+        self.beat_at = self.manner.heartbeat.map(|pause| Instant::now() + pause);
+        if self.device.awaits_states() {
+            // The registrations show it, and must not wait for their turn behind a heartbeat.
+            return;
+        }
         let observed = self.device.observed();
         self.beats += 1;
         let chosen = (!observed.is_empty()).then(|| &observed[self.beats % observed.len()].0);
@@ -217,7 +222,6 @@ impl Following {
             Some((errand, request)) => self.send(errand, request),
             None => self.list.due = Some(Instant::now()),
         }
-        self.beat_at = self.manner.heartbeat.map(|pause| Instant::now() + pause);
     }
 
     fn send(&mut self, errand: Errand, request: Request) {

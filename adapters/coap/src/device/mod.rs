@@ -177,6 +177,11 @@ impl Device {
             .collect()
     }
 
+    /// Whether a first state of something observed is still on its way.
+    pub(super) fn awaits_states(&self) -> bool {
+        self.entries.values().any(|entry| entry.observation.is_some() && entry.body.is_none())
+    }
+
     /// The last state of a resource.
     pub(super) fn body(&self, address: &Address) -> Option<&Bytes> {
         self.entries.get(address)?.body.as_ref()

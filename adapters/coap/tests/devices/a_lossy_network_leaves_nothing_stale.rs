@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use crate::support::{Device, bridge, config, resource};
 
-const DEVICES: u64 = 10;
-const PATHS: [&str; 5] = ["/r/0", "/r/1", "/r/2", "/r/3", "/r/4"];
+const DEVICES: u64 = 5;
+const PATHS: [&str; 3] = ["/r/0", "/r/1", "/r/2"];
 const ROUNDS: usize = 5;
 
 /// A bad network between one client and a device; the same seed loses the same.
@@ -67,7 +67,7 @@ async fn a_device_converges(seed: u64) {
     let resources = PATHS.map(|path| (path, resource(";obs", "0")));
     let device = Device::start(&resources).await;
     let mut config = config(network(device.address, seed).await);
-    config.heartbeat_seconds = 2;
+    config.heartbeat_seconds = 5;
     let (supervised, recorder) = bridge(config).await;
     for round in 1..=ROUNDS {
         for path in PATHS {
@@ -79,7 +79,7 @@ async fn a_device_converges(seed: u64) {
     let mut waited = 0;
     while !all_tell(&recorder.seen().applied, &PATHS, &last) {
         waited += 1;
-        assert!(waited < 1800, "seed {seed}, after {waited} tenths of a second");
+        assert!(waited < 3000, "seed {seed}, after {waited} tenths of a second");
         sleep(Duration::from_millis(100)).await;
     }
     supervised.stop().await;
