@@ -77,6 +77,7 @@ impl World {
     async fn report(&self, json: &str) {
         let observation = Observation {
             address: "room/heater".into(),
+            about: None,
             payload: Payload { bytes: json.to_owned().into(), content_type: None },
             received: Timestamp::now(),
             retained: false,

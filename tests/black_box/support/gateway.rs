@@ -165,6 +165,14 @@ impl Gateway {
         self.mqtt.expect("this gateway runs no broker")
     }
 
+    /// Where its CoAP server is.
+    pub(crate) fn coap(&self) -> SocketAddr {
+        let output = self.output();
+        let plain = announced(&output, "CoAP", "coap://");
+        let found = plain.or_else(|| announced(&output, "CoAP", "coaps://"));
+        found.expect("this gateway has no CoAP server")
+    }
+
     /// A device connected to its broker.
     pub(crate) async fn publisher(&self) -> Publisher {
         Publisher::connect(self.broker()).await

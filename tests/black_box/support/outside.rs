@@ -1,4 +1,4 @@
-//! Programs of other makers, from the npm registry: clients and checkers that the gateway has to
+//! Programs of other makers, from the registries of npm and of Python: clients and checkers that the gateway has to
 //! get along with.
 
 use std::fs::File;
@@ -38,6 +38,33 @@ pub(crate) async fn npm(script: &str, args: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {}\n{text}\n{errors}", output.status);
     text
+}
+
+/// The Python that has what `tests/requirements.txt` names, installed unless it is there; one test
+/// at a time.
+async fn installed_python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (venv, wanted) = (root.join("target/venv"), root.join("tests/requirements.txt"));
+    let (python, done) = (venv.join("bin/python"), venv.join("installed.txt"));
+    let lock = File::create(std::env::temp_dir().join("thingway-venv.lock")).unwrap();
+    lock.lock().unwrap();
+    if std::fs::read(&done).ok() != std::fs::read(&wanted).ok() {
+        let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().await;
+        assert!(made.expect("python3 is installed").success(), "a venv in {}", venv.display());
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&wanted);
+        assert!(pip.status().await.unwrap().success(), "pip install into {}", venv.display());
+        std::fs::copy(&wanted, &done).unwrap();
+    }
+    python
+}
+
+/// A Python script of the folder `tests`, ready to be run.
+pub(crate) async fn python(script: &str, args: &[&str]) -> Command {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
+    let mut command = Command::new(installed_python().await);
+    command.arg(file).args(args).kill_on_drop(true);
+    command
 }
 
 /// The JSON schema of Thing Descriptions that the W3C publishes.

@@ -1,17 +1,43 @@
 //! A command's form read as a request (W3C WoT CoAP binding, vocabulary `cov:`), and a device's
 //! response as the command's end.
 
+use std::net::SocketAddr;
+
 use thingway_sdk::{
     Acknowledgement, AdapterError, Command, Form, Operation, Payload, Value, codec,
 };
 
 use crate::content_format;
 use crate::device::{Target, value_type};
+use crate::driver::{Handle, RequestError};
+use crate::event::Failure;
 use crate::exchange::{Request, Response};
 use crate::message::{Code, options};
 
+/// Carries a command to its device, called `device` in errors.
+pub(crate) async fn carry(
+    handle: &Handle,
+    peer: SocketAddr,
+    command: &Command,
+    prefix: &str,
+    device: &str,
+) -> Result<Acknowledgement, AdapterError> {
+    let request = request(command, prefix)?;
+    let answer = handle.request(peer, request, command.deadline).await;
+    let response = answer.map_err(|error| match error {
+        RequestError::Failed(Failure::Timeout | Failure::Disconnected)
+        | RequestError::Unreachable(_)
+        | RequestError::Ended => AdapterError::TimedOut(format!("the device at {device}: {error}")),
+        RequestError::Failed(Failure::Busy) => {
+            AdapterError::Busy(format!("for the device at {device}"))
+        }
+        RequestError::Failed(failure) => AdapterError::Refused(failure.to_string()),
+    })?;
+    outcome(&response)
+}
+
 /// What a command does to its device.
-pub(crate) fn request(command: &Command, prefix: &str) -> Result<Request, AdapterError> {
+fn request(command: &Command, prefix: &str) -> Result<Request, AdapterError> {
     let Command { form, payload, .. } = command;
     let address = form.address.as_str();
     let path = address.strip_prefix(prefix).unwrap_or(address);
@@ -70,7 +96,7 @@ fn format(form: &Form, payload: &Payload) -> Result<Option<u16>, AdapterError> {
 }
 
 /// How a command ended that was answered.
-pub(crate) fn outcome(response: &Response) -> Result<Acknowledgement, AdapterError> {
+fn outcome(response: &Response) -> Result<Acknowledgement, AdapterError> {
     if response.code.is_success() {
         return Ok(Acknowledgement::Confirmed(result(response)));
     }

@@ -1,6 +1,6 @@
 //! The adapter that connects to one device.
 
-mod command;
+pub(crate) mod command;
 mod config;
 mod url;
 
@@ -21,9 +21,8 @@ pub use url::{DeviceUrl, InvalidUrl};
 
 use crate::Config;
 use crate::device::{Followed, Lost, Reread};
-use crate::driver::{self, Driver, Handle, RequestError, Secure};
+use crate::driver::{self, Driver, Handle, Secure};
 use crate::dtls::Keys;
-use crate::event::Failure;
 
 /// Written resources that wait to be read again. Beyond, polling will show what became of them.
 const REREADS: usize = 64;
@@ -143,14 +142,16 @@ impl Bridge {
         handle: Handle,
         peer: SocketAddr,
         reports: &Reports,
-        reread: Reread,
+        mut reread: Reread,
         stop: &CancellationToken,
         ready: impl FnOnce(),
     ) -> Result<(), Lost> {
         let named = self.config.thing.as_deref().map(Into::into);
         let thing = named.unwrap_or_else(|| self.config.url.thing());
         let manner = self.config.manner();
-        Followed { handle, peer, thing, manner }.follow(reports, reread, stop, ready).await
+        Followed { handle, peer, thing, prefix: String::new(), links: None, manner }
+            .follow(reports, &mut reread, stop, ready)
+            .await
     }
 
     fn secure(&self) -> Result<Option<Secure>, NoLink> {
@@ -173,7 +174,6 @@ impl Bridge {
     }
 
     async fn command(&self, command: Command) -> Result<Acknowledgement, AdapterError> {
-        let request = command::request(&command, "")?;
         let url = &self.config.url;
         let mut sessions = self.session.subscribe();
         let there = timeout_at(command.deadline, sessions.wait_for(Option::is_some)).await;
@@ -181,23 +181,11 @@ impl Bridge {
             let reason = format!("there is no link to the device at {url}; check that it is on");
             return Err(AdapterError::TimedOut(reason));
         };
-        let answer = session.handle.request(session.peer, request, command.deadline).await;
-        let response = answer.map_err(|error| match error {
-            RequestError::Failed(Failure::Timeout)
-            | RequestError::Failed(Failure::Disconnected)
-            | RequestError::Unreachable(_)
-            | RequestError::Ended => {
-                AdapterError::TimedOut(format!("the device at {url}: {error}"))
-            }
-            RequestError::Failed(Failure::Busy) => {
-                AdapterError::Busy(format!("for the device at {url}"))
-            }
-            RequestError::Failed(failure) => AdapterError::Refused(failure.to_string()),
-        })?;
-        let outcome = command::outcome(&response)?;
+        let Session { handle, peer, reread } = session;
+        let outcome = command::carry(&handle, peer, &command, "", &url.to_string()).await?;
         if command.form.operation == Operation::WriteProperty {
             // Where too many wait, polling will show it.
-            let _ = session.reread.try_send(command.form.address);
+            let _ = reread.try_send(command.form.address);
         }
         Ok(outcome)
     }

@@ -17,7 +17,7 @@ use super::{Device, Manner, Step};
 use crate::driver::{Handle, Mailbox, Notice, RequestError};
 use crate::event::{Failure, ObservationId, Trouble};
 use crate::exchange::{Request, Response};
-use crate::link_format::{self, Limits};
+use crate::link_format::{self, Limits, Link};
 use crate::message::{Code, options};
 
 /// How long an answer may take before it counts as a miss: four transmissions.
@@ -52,6 +52,10 @@ pub(crate) struct Followed {
     pub(crate) handle: Handle,
     pub(crate) peer: SocketAddr,
     pub(crate) thing: SmolStr,
+    /// In front of its addresses.
+    pub(crate) prefix: String,
+    /// What it has, where it has told so; otherwise its own list is read and followed.
+    pub(crate) links: Option<Vec<Link>>,
     pub(crate) manner: Manner,
 }
 
@@ -96,22 +100,26 @@ struct Doubt {
 }
 
 impl Followed {
-    /// Reads the list, then reports until `stop`. `ready` is called when the list is here.
+    /// Reads the list if need be, then reports until `stop`. `ready` is called when the list is here.
     pub(crate) async fn follow(
         self,
         reports: &Reports,
-        mut reread: Reread,
+        reread: &mut Reread,
         stop: &CancellationToken,
         ready: impl FnOnce(),
     ) -> Result<(), Lost> {
-        let Self { handle, peer, thing, manner } = self;
+        let Self { handle, peer, thing, prefix, links, manner } = self;
         let now = Instant::now();
-        let asking = handle.request(peer, list_request(), now + ANSWER_WAIT);
-        let response = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            response = asking => response?,
+        let listed = match links {
+            Some(links) => Ok(links),
+            None => tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                response = handle.request(peer, list_request(), now + ANSWER_WAIT) => {
+                    Err(response?)
+                }
+            },
         };
-        let device = Device::new(thing, String::new(), manner.clone());
+        let device = Device::new(thing, prefix, manner.clone());
         let mut following = Following {
             handle,
             peer,
@@ -127,11 +135,14 @@ impl Followed {
             batch: Vec::new(),
         };
         following.hear();
-        following.take_list(&response).await?;
+        match listed {
+            Ok(links) => following.take_links(&links).await,
+            Err(response) => following.take_list(&response).await?,
+        }
         ready();
         loop {
             reports.submit(&mut following.batch).await;
-            if !following.turn(&mut reread, stop).await? {
+            if !following.turn(reread, stop).await? {
                 return Ok(());
             }
         }
@@ -369,13 +380,7 @@ impl Following {
         let limits = Limits { bytes: self.manner.body, ..Limits::default() };
         let links = link_format::parse(&response.payload, &limits)?;
         self.list.etag = response.options.get(options::ETAG).cloned();
-        if links.len() > self.manner.resources {
-            let most = self.manner.resources;
-            warn!(peer = %self.peer, most, "The device has more resources (`max_resources`)");
-        }
-        for over in self.device.relist(now, &links, &mut self.batch) {
-            self.handle.unobserve(over).await;
-        }
+        self.take_links(&links).await;
         let own = links.iter().find(|link| {
             super::Target::parse(&link.target).is_some_and(|target| target.is(&WELL_KNOWN))
         });
@@ -386,6 +391,16 @@ impl Following {
         }
         self.list.due = self.list.observation.is_none().then(|| now + self.manner.list);
         Ok(())
+    }
+
+    async fn take_links(&mut self, links: &[Link]) {
+        if links.len() > self.manner.resources {
+            let most = self.manner.resources;
+            warn!(peer = %self.peer, most, "The device has more resources (`max_resources`)");
+        }
+        for over in self.device.relist(Instant::now(), links, &mut self.batch) {
+            self.handle.unobserve(over).await;
+        }
     }
 
     // --- Whether it is there ---

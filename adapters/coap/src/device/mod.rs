@@ -89,6 +89,12 @@ pub(super) enum Step {
     Read(Address),
 }
 
+/// The addresses of what is in a list.
+pub(crate) fn addresses(links: &[Link], prefix: &str, manner: &Manner) -> Vec<Address> {
+    let listed = resources(links, prefix, manner.resources);
+    listed.into_iter().map(|resource| resource.address).collect()
+}
+
 impl Device {
     pub(super) fn new(thing: SmolStr, prefix: String, manner: Manner) -> Self {
         let (entries, observations) = (BTreeMap::new(), HashMap::new());

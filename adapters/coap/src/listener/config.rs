@@ -1,11 +1,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::config::{self, Config};
+use crate::device::Manner;
 use crate::directory;
 use crate::dtls::{KeyFileError, Keys};
 
@@ -32,7 +34,11 @@ pub struct ServerConfig {
     /// `verified`: they need not, as in a closed network whose clients don't know Echo.
     #[serde(default)]
     pub addresses: ClientAddresses,
-    /// Larger bodies of requests are refused, in bytes.
+    /// How often resources of registered devices that can't be observed are read, in seconds.
+    #[serde(default = "half_a_minute")]
+    #[schema(value_type = u32, minimum = 1)]
+    pub poll_seconds: NonZeroU32,
+    /// Larger bodies are refused, in bytes.
     #[serde(default = "one_mebibyte")]
     #[schema(value_type = usize, minimum = 1)]
     pub max_body_bytes: NonZeroUsize,
@@ -105,9 +111,25 @@ impl ServerConfig {
         Config { addresses, verify_changes: true, limits, ..Config::default() }
     }
 
+    /// How registered devices are read. Whether they are there, their registrations say.
+    pub(super) fn manner(&self) -> Manner {
+        Manner {
+            observe: true,
+            poll: Duration::from_secs(self.poll_seconds.get().into()),
+            list: Duration::from_secs(24 * 60 * 60),
+            heartbeat: None,
+            body: self.max_body_bytes.get(),
+            resources: directory::Limits::default().links.links,
+        }
+    }
+
     pub(super) fn directory(&self) -> directory::Limits {
         directory::Limits { endpoints: self.max_endpoints.get(), ..directory::Limits::default() }
     }
+}
+
+fn half_a_minute() -> NonZeroU32 {
+    const { NonZeroU32::new(30).unwrap() }
 }
 
 fn one_mebibyte() -> NonZeroUsize {

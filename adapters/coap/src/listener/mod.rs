@@ -2,7 +2,9 @@
 //! register with its resource directory.
 
 mod config;
+mod devices;
 mod observer;
+mod registered;
 mod session;
 
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use tracing::{info, warn};
 
 pub use config::{ClientAddresses, ServerConfig};
 
+use self::devices::{Devices, Routes};
 use self::session::Session;
 use crate::driver::{Driver, Secure};
 use crate::serving::Things;
@@ -24,6 +27,7 @@ pub struct CoapServer {
     name: String,
     config: ServerConfig,
     things: Things,
+    routes: Routes,
     bound: Mutex<Bound>,
 }
 
@@ -41,7 +45,13 @@ impl CoapServer {
     #[must_use]
     pub fn new(name: &str, config: ServerConfig, exposed: Arc<dyn Exposed>) -> Self {
         let things = Things::new(exposed);
-        Self { name: name.to_owned(), config, things, bound: Mutex::default() }
+        Self {
+            name: name.to_owned(),
+            config,
+            things,
+            routes: Routes::default(),
+            bound: Mutex::default(),
+        }
     }
 
     /// Takes its port, unless it has it already, and tells where. Clients are answered as soon as
@@ -98,7 +108,9 @@ impl CoapServer {
             .map_err(|error| AdapterError::Link(error.to_string()))?;
         reports.connected();
         info!(server = %self.endpoint(), "Clients and devices can connect");
-        let session = Session::new(&self.config, self.things.clone(), driver.handle);
+        let (handle, routes) = (driver.handle, self.routes.clone());
+        let devices = Devices::new(handle.clone(), reports, routes, self.config.manner());
+        let session = Session::new(&self.config, self.things.clone(), handle, devices);
         let ended = session.run(driver.incoming, &stop).await;
         // It takes leave of its peers; and the port is free when it has ended.
         if let Err(error) = driver.task.await {
@@ -123,8 +135,6 @@ impl Adapter for CoapServer {
     }
 
     fn execute(&self, command: Command) -> BoxFuture<'_, Result<Acknowledgement, AdapterError>> {
-        let address = command.form.address;
-        let reason = format!("no endpoint is registered at {address}");
-        Box::pin(async move { Err(AdapterError::Link(reason)) })
+        Box::pin(self.routes.carry(command))
     }
 }

@@ -13,9 +13,10 @@ use tracing::info;
 use url::Url;
 
 use super::ServerConfig;
+use super::devices::Devices;
 use super::observer::Observer;
 use crate::content_format::LINK_FORMAT;
-use crate::directory::{Endpoint, EndpointName, Fetch, Location};
+use crate::directory::{EndpointName, Fetch, Location};
 use crate::driver::{Handle, Incoming, RequestError};
 use crate::event::{IncomingId, ObserverId};
 use crate::exchange::{Request, Response};
@@ -33,6 +34,7 @@ pub(super) struct Session {
     things: Things,
     registrar: Registrar,
     handle: Handle,
+    devices: Devices,
     began: Instant,
     /// All that waits for something: as many as the endpoint's limits of requests that are worked
     /// on and of observers, and the directory's limit of fetches, let there be.
@@ -44,16 +46,22 @@ pub(super) struct Session {
 enum Done {
     Answered,
     Unobserved(ObserverId),
-    Fetched(EndpointName, Result<Response, RequestError>),
+    Fetched(EndpointName, SocketAddr, Result<Response, RequestError>),
 }
 
 impl Session {
-    pub(super) fn new(config: &ServerConfig, things: Things, handle: Handle) -> Self {
+    pub(super) fn new(
+        config: &ServerConfig,
+        things: Things,
+        handle: Handle,
+        devices: Devices,
+    ) -> Self {
         Self {
             scheme: config.scheme(),
             things,
             registrar: Registrar::new(config.directory()),
             handle,
+            devices,
             began: Instant::now(),
             tasks: JoinSet::new(),
             observers: HashMap::new(),
@@ -62,6 +70,16 @@ impl Session {
 
     pub(super) async fn run(
         mut self,
+        incoming: mpsc::Receiver<Incoming>,
+        stop: &CancellationToken,
+    ) -> Result<(), AdapterError> {
+        let ended = self.serve(incoming, stop).await;
+        self.devices.end_all().await;
+        ended
+    }
+
+    async fn serve(
+        &mut self,
         mut incoming: mpsc::Receiver<Incoming>,
         stop: &CancellationToken,
     ) -> Result<(), AdapterError> {
@@ -77,12 +95,12 @@ impl Session {
                     None => return Err(AdapterError::Link("the socket was closed".to_owned())),
                 },
                 Some(done) = self.tasks.join_next() => match done {
-                    Ok(done) => self.done(done),
+                    Ok(done) => self.done(done).await,
                     // An observer that has left, or has begun anew.
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => return Err(AdapterError::Link(error.to_string())),
                 },
-                () = sleep_until(due) => self.expire(),
+                () = sleep_until(due) => self.expire().await,
             }
         }
     }
@@ -139,11 +157,11 @@ impl Session {
         }
     }
 
-    fn done(&mut self, done: Done) {
+    async fn done(&mut self, done: Done) {
         match done {
             Done::Answered => {}
             Done::Unobserved(id) => drop(self.observers.remove(&id)),
-            Done::Fetched(name, outcome) => self.fetched(&name, outcome),
+            Done::Fetched(name, from, outcome) => self.fetched(&name, from, outcome).await,
         }
     }
 
@@ -169,8 +187,13 @@ impl Session {
         self.handle.respond(id, response).await;
         match effect {
             Effect::Nothing => {}
-            Effect::Registered(location) => self.registered(location),
-            Effect::Removed(endpoint) => self.removed(&endpoint),
+            Effect::Registered(location) => self.registered(location, from).await,
+            Effect::Updated(location) => {
+                if let Some(endpoint) = self.registrar.endpoint(location) {
+                    self.devices.updated(endpoint, from.ip()).await;
+                }
+            }
+            Effect::Removed(endpoint) => self.devices.removed(endpoint.name()).await,
             Effect::Fetch(fetch) => self.fetch(from, fetch),
         }
     }
@@ -180,15 +203,20 @@ impl Session {
         self.tasks.spawn(async move {
             let request = Request::get(fetch.target.path()).accept(LINK_FORMAT);
             let outcome = handle.request(from, request, Instant::now() + FETCH_WITHIN).await;
-            Done::Fetched(fetch.name, outcome)
+            Done::Fetched(fetch.name, from, outcome)
         });
     }
 
-    fn fetched(&mut self, name: &EndpointName, outcome: Result<Response, RequestError>) {
+    async fn fetched(
+        &mut self,
+        name: &EndpointName,
+        from: SocketAddr,
+        outcome: Result<Response, RequestError>,
+    ) {
         let failure = match outcome {
             Ok(response) if response.code.is_success() => {
                 match self.registrar.fetched(self.now(), name, &response) {
-                    Ok(location) => return self.registered(location),
+                    Ok(location) => return self.registered(location, from).await,
                     Err(refusal) => refusal.to_string(),
                 }
             }
@@ -200,19 +228,15 @@ impl Session {
         info!(%endpoint, reason = %failure, "The links of an endpoint could not be fetched");
     }
 
-    fn expire(&mut self) {
-        for endpoint in self.registrar.expire(self.now()) {
-            self.removed(&endpoint);
-        }
-    }
-
-    fn registered(&mut self, location: Location) {
+    async fn registered(&mut self, location: Location, from: SocketAddr) {
         if let Some(endpoint) = self.registrar.endpoint(location) {
-            info!(endpoint = %endpoint.name().endpoint, base = %endpoint.base(), "Registered");
+            self.devices.registered(endpoint, from.ip()).await;
         }
     }
 
-    fn removed(&mut self, endpoint: &Endpoint) {
-        info!(endpoint = %endpoint.name().endpoint, "Removed");
+    async fn expire(&mut self) {
+        for endpoint in self.registrar.expire(self.now()) {
+            self.devices.removed(endpoint.name()).await;
+        }
     }
 }

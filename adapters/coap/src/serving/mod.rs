@@ -18,7 +18,7 @@ use crate::exchange::Response;
 use crate::message::Code;
 
 pub(crate) use observed::Observed;
-pub(crate) use path::Path;
+pub(crate) use path::{Path, segment};
 pub(crate) use registrations::{Effect, Registrar};
 pub(crate) use things::{Answer, Things, Write, answer_to_write};
 

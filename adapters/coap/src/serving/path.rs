@@ -61,7 +61,7 @@ impl Path {
 
 /// A text as one segment of the path of a URI (RFC 3986, section 3.3); none for what fits into no
 /// Uri-Path option (RFC 7252, section 5.10).
-pub(super) fn segment(text: &str) -> Option<String> {
+pub(crate) fn segment(text: &str) -> Option<String> {
     const LONGEST: usize = 255;
     if text.len() > LONGEST {
         return None;

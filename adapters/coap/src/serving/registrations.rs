@@ -23,8 +23,10 @@ pub(crate) struct Registrar(Directory);
 pub(crate) enum Effect {
     /// Nothing.
     Nothing,
-    /// An endpoint is registered, perhaps with other links or elsewhere than before.
+    /// An endpoint has registered, perhaps anew.
     Registered(Location),
+    /// An endpoint is still there, perhaps elsewhere than before.
+    Updated(Location),
     /// An endpoint has left.
     Removed(Box<Endpoint>),
     /// An endpoint's links are to be fetched; what they are is for [`Registrar::fetched`].
@@ -88,7 +90,7 @@ impl Registrar {
         query: &[&str],
     ) -> Answered {
         self.0.update(now, location, source, query)?;
-        Ok((Response::new(Code::CHANGED), Effect::Registered(location)))
+        Ok((Response::new(Code::CHANGED), Effect::Updated(location)))
     }
 
     fn remove(&mut self, location: Location) -> Answered {
