@@ -161,8 +161,8 @@ fn exposed(thing: &Thing) -> ExposedThing {
 fn exposed_property(property: &Property) -> ExposedProperty {
     ExposedProperty {
         name: property.name.clone(),
-        title: property.rule.as_ref().and_then(|rule| rule.title.as_deref()).map(Into::into),
-        semantic_type: None,
+        title: property.title().map(Into::into),
+        semantic_type: property.told.semantic_type.clone(),
         unit: property.unit().map(Into::into),
         writable: property.write.is_some(),
     }

@@ -58,7 +58,13 @@ async def main(directory, name, simple=None):
         request = Message(code=Code.POST, uri=f"coap://{directory}{path}", payload=links)
         if links:
             request.opt.content_format = ContentFormat.LINKFORMAT
-        return await context.request(request).response
+        # aiocoap leaves Echo options (RFC 9175) to its user.
+        again = request.copy(mtype=None, mid=None, token=b"")
+        response = await context.request(request).response
+        if response.code == Code.UNAUTHORIZED and response.opt.echo is not None:
+            again.opt.echo = response.opt.echo
+            response = await context.request(again).response
+        return response
 
     if simple:
         answer = await post(f"/.well-known/rd?ep={name}&lt=60")

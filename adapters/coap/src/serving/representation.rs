@@ -109,7 +109,7 @@ fn entry<'a>(name: &'a str, state: &'a Snapshot) -> Entry<'a> {
         name: Cow::Borrowed(name),
         unit: state.unit.as_deref(),
         value: &state.value,
-        time: state.time,
+        time: Some(state.time),
     }
 }
 
