@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use thingway_sdk::{Observation, Subject, Value, codec};
+use thingway_sdk::{Address, Observation, Subject, Value, codec};
 
+use super::RuleConfig;
 use super::mapper::{Applied, Mapper, Origin, Outcome, Slots};
 use super::names;
 use super::reader::{Contents, Message, Shape};
 use super::route::{Properties, Route};
-use crate::log::Told;
-use crate::recorder::{Reading, Refusal, Verdict, Writing};
+use crate::log::{Property, Told};
+use crate::recorder::{Fold, Reading, Refusal, Verdict, Writing};
 use crate::registry::Thing;
 
 /// One message on its way into the registry.
@@ -62,7 +63,14 @@ impl<'a, 'w> Arrival<'a, 'w> {
             Shape::Object => SmolStr::default(),
             Shape::Whole => self.name_of_whole(),
         };
-        let is_alone = message.leaves.len() == 1;
+        let place = Place {
+            adapter: &self.mapper.adapter,
+            address: &observation.address,
+            rule: route.rule.as_ref(),
+            about,
+            is_news,
+            is_alone: message.leaves.len() == 1,
+        };
         let mut tally = Tally::default();
         let mut fold = self.writing.fold(&thing);
         // A device sends the same leaves in the same order, as a rule: the next place is the guess.
@@ -78,33 +86,9 @@ impl<'a, 'w> Arrival<'a, 'w> {
                 replayed: observation.is_replayed(),
             };
             let name = if message.shape == Shape::Whole { &whole_name } else { path };
-            let (adapter, address) = (&self.mapper.adapter, &observation.address);
-            let rule = route.rule.as_ref();
-            let put = match fold.find(name, adapter, address, guess) {
-                Ok(slot) => {
-                    let verdict = fold.observe(slot, reading);
-                    let unit = unit.filter(|_| verdict == Ok(Verdict::Applied));
-                    if (is_news || unit.is_some())
-                        && let Some(known) = fold.property(slot)
-                    {
-                        let unit = unit.or_else(|| known.told.unit.clone());
-                        let told = told(about, unit, is_alone);
-                        if told != known.told {
-                            let name = known.name.clone();
-                            let property =
-                                self.properties.describe(name, slot, adapter, address, rule, told);
-                            fold.describe(slot, property);
-                        }
-                    }
-                    verdict.map(|verdict| (slot, verdict))
-                }
-                Err(name) => {
-                    let slot = fold.property_count();
-                    let told = told(about, unit, is_alone);
-                    let property =
-                        self.properties.describe(name, slot, adapter, address, rule, told);
-                    fold.add(property, address.clone(), reading).map(|()| (slot, Verdict::Applied))
-                }
+            let put = match fold.find(name, place.adapter, place.address, guess) {
+                Ok(slot) => place.observe(slot, unit, reading, &mut fold, self.properties),
+                Err(name) => place.add(name, unit, reading, &mut fold, self.properties),
             };
             match put {
                 Ok((slot, verdict)) => {
@@ -163,14 +147,84 @@ impl<'a, 'w> Arrival<'a, 'w> {
     }
 }
 
-/// What is told of one leaf. Title and type are those of a resource, so they go to a property only
-/// where it `is_alone` there.
-fn told(about: Option<&Arc<Subject>>, unit: Option<SmolStr>, is_alone: bool) -> Told {
-    let Some(about) = about else { return Told { unit, ..Told::default() } };
-    let Subject { title, semantic_type, form, .. } = &**about;
-    let (title, semantic_type) =
-        if is_alone { (title.clone(), semantic_type.clone()) } else { (None, None) };
-    Told { unit, title, semantic_type, form: form.clone() }
+/// Where the leaves of one message come from.
+struct Place<'a> {
+    adapter: &'a Arc<str>,
+    address: &'a Address,
+    rule: Option<&'a Arc<RuleConfig>>,
+    about: Option<&'a Arc<Subject>>,
+    /// What it is about was not known before.
+    is_news: bool,
+    /// There is only one leaf.
+    is_alone: bool,
+}
+
+impl Place<'_> {
+    /// A reading of a property that is known.
+    fn observe(
+        &self,
+        slot: usize,
+        unit: Option<SmolStr>,
+        reading: Reading,
+        fold: &mut Fold<'_, '_>,
+        properties: &mut Properties,
+    ) -> Result<(usize, Verdict), Refusal> {
+        let verdict = fold.observe(slot, reading);
+        let unit = unit.filter(|_| verdict == Ok(Verdict::Applied));
+        if self.is_news || unit.is_some() {
+            self.tell(slot, unit, fold, properties);
+        }
+        verdict.map(|verdict| (slot, verdict))
+    }
+
+    /// The first reading of a property.
+    fn add(
+        &self,
+        name: SmolStr,
+        unit: Option<SmolStr>,
+        reading: Reading,
+        fold: &mut Fold<'_, '_>,
+        properties: &mut Properties,
+    ) -> Result<(usize, Verdict), Refusal> {
+        let slot = fold.property_count();
+        let property = self.describe(name, slot, self.told(unit), properties);
+        fold.add(property, self.address.clone(), reading).map(|()| (slot, Verdict::Applied))
+    }
+
+    fn tell(
+        &self,
+        slot: usize,
+        unit: Option<SmolStr>,
+        fold: &mut Fold<'_, '_>,
+        properties: &mut Properties,
+    ) {
+        let Some(known) = fold.property(slot) else { return };
+        let told = self.told(unit.or_else(|| known.told.unit.clone()));
+        if told != known.told {
+            let property = self.describe(known.name.clone(), slot, told, properties);
+            fold.describe(slot, property);
+        }
+    }
+
+    fn describe(
+        &self,
+        name: SmolStr,
+        slot: usize,
+        told: Told,
+        properties: &mut Properties,
+    ) -> Arc<Property> {
+        properties.describe(name, slot, self.adapter, self.address, self.rule, told)
+    }
+
+    /// What is told of one leaf. Title and type are those of the resource, so they go to a
+    /// property only where it is alone there.
+    fn told(&self, unit: Option<SmolStr>) -> Told {
+        let Some(about) = self.about else { return Told { unit, ..Told::default() } };
+        let Subject { title, semantic_type, form, .. } = &**about;
+        let named = self.is_alone.then(|| (title.clone(), semantic_type.clone()));
+        let (title, semantic_type) = named.unwrap_or_default();
+        Told { unit, title, semantic_type, form: form.clone() }
+    }
 }
 
 /// Counts what became of the leaves of one message.

@@ -21,6 +21,7 @@ use super::routes::{Routes, route};
     tags(
         (name = "directory", description = "Things and their descriptions (W3C WoT Discovery)"),
         (name = "properties", description = "States: read, wait, follow, write"),
+        (name = "actions", description = "What devices can do: invoke"),
         (name = "events", description = "What happens without leaving a state"),
         (name = "push", description = "WebSocket and webhooks"),
         (name = "operations", description = "Running the gateway"),

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use thingway_sdk::{Acknowledgement, AdapterError, Address, Report, Subject, Value};
 
-use crate::support::{Field, eventually, subject};
+use crate::support::{Field, eventually, schema_of_things, subject};
 
 const RESET: &str = "/things/dev/actions/reset";
 
@@ -22,6 +22,9 @@ async fn resettable() -> Field {
 async fn an_action_is_described_until_it_is_withdrawn() {
     let field = resettable().await;
     let td = field.td("dev").await;
+    let errors = jsonschema::validator_for(&schema_of_things().await).unwrap();
+    let errors: Vec<String> = errors.iter_errors(&td).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?} in {td:#}");
     let reset = &td["actions"]["reset"];
     assert_eq!((&reset["title"], &reset["@type"]), (&json!("Start anew"), &json!("core.b")));
     let form = &reset["forms"][0];
