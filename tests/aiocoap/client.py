@@ -12,11 +12,11 @@ import aiocoap
 from aiocoap import Code, ContentFormat, Message
 
 
-async def proven(context, request):
+async def proven(context, make):
     """Repeats an Echo option (RFC 9175), which aiocoap leaves to its user."""
-    again = request.copy(mtype=None, mid=None, token=b"")
-    response = await context.request(request).response
+    response = await context.request(make()).response
     if response.code == Code.UNAUTHORIZED and response.opt.echo is not None:
+        again = make()
         again.opt.echo = response.opt.echo
         response = await context.request(again).response
     return response
@@ -26,15 +26,15 @@ async def main(address, path):
     uri = f"coap://{address}{path}"
     context = await aiocoap.Context.create_client_context()
     try:
-        core = Message(code=Code.GET, uri=f"coap://{address}/.well-known/core")
-        core = await proven(context, core)
+        well_known = f"coap://{address}/.well-known/core"
+        core = await proven(context, lambda: Message(code=Code.GET, uri=well_known))
         print("core", path in core.payload.decode())
         state = await context.request(Message(code=Code.GET, uri=uri)).response
         print("read", state.code.dotted, state.opt.content_format.name, state.payload.decode())
         again = Message(code=Code.GET, uri=uri)
         again.opt.etags = [state.opt.etag]
         print("again", (await context.request(again).response).code.dotted)
-        packed = Message(code=Code.GET, uri=uri, accept=ContentFormat.SENML)
+        packed = Message(code=Code.GET, uri=uri, accept=ContentFormat(110))
         pack = json.loads((await context.request(packed).response).payload)
         print("senml", pack[0]["n"], pack[0]["u"], pack[0]["v"])
         observing = context.request(Message(code=Code.GET, uri=uri, observe=0))

@@ -19,7 +19,7 @@ class Temperature(resource.ObservableResource):
 
     async def render_get(self, request):
         pack = f'[{{"n":"temp","u":"Cel","v":{self.value}}}]'.encode()
-        return Message(payload=pack, content_format=ContentFormat.SENML)
+        return Message(payload=pack, content_format=ContentFormat(110))
 
 
 class Lamp(resource.Resource):
@@ -55,13 +55,16 @@ async def main(directory, name, simple=None):
     context = await aiocoap.Context.create_server_context(site, bind=("127.0.0.1", 0))
 
     async def post(path, links=b""):
-        request = Message(code=Code.POST, uri=f"coap://{directory}{path}", payload=links)
-        if links:
-            request.opt.content_format = ContentFormat.LINKFORMAT
+        def make():
+            request = Message(code=Code.POST, uri=f"coap://{directory}{path}", payload=links)
+            if links:
+                request.opt.content_format = ContentFormat.LINKFORMAT
+            return request
+
         # aiocoap leaves Echo options (RFC 9175) to its user.
-        again = request.copy(mtype=None, mid=None, token=b"")
-        response = await context.request(request).response
+        response = await context.request(make()).response
         if response.code == Code.UNAUTHORIZED and response.opt.echo is not None:
+            again = make()
             again.opt.echo = response.opt.echo
             response = await context.request(again).response
         return response

@@ -73,6 +73,9 @@ async fn a_device_registers_is_observed_and_written_and_leaves() {
     gateway.value_becomes("node1", "lamp", "true").await;
     let served = coap_get(gateway.coap(), "", "/things/node1/properties/lamp").await;
     assert_eq!(served, "true");
+    let buzzed = gateway.send("POST", "/things/node1/actions/buzzer", &json, "").await;
+    buzzed.expect_status(204).unwrap();
+    assert_eq!(device.line().await, "buzz ");
     device.order("update").await;
     assert_eq!(device.line().await, "updated 2.04");
     device.order("leave").await;

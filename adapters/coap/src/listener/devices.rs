@@ -92,12 +92,12 @@ impl Devices {
         let prefix = prefix(name);
         let Some(peer) = address_of(endpoint.base(), from) else {
             let base = endpoint.base();
-            info!(endpoint = %prefix, %base, "Registered, but elsewhere than its sender is: not followed");
+            info!(endpoint = %thing(name), %base, "Registered, but elsewhere than its sender is: not followed");
             return self.removed(name).await;
         };
         let links = own_links(endpoint);
         let addresses = device::addresses(&links, &prefix, &self.manner);
-        info!(endpoint = %prefix, %peer, resources = addresses.len(), "Registered");
+        info!(endpoint = %thing(name), %peer, resources = addresses.len(), "Registered");
         let before = self.end(name).await;
         let mut gone: Vec<Report> = before
             .into_iter()
@@ -136,7 +136,7 @@ impl Devices {
         let mut gone: Vec<Report> =
             self.end(name).await.into_iter().map(Report::Withdrawn).collect();
         if !gone.is_empty() {
-            info!(endpoint = %prefix(name), "Left, or its lifetime is over");
+            info!(endpoint = %thing(name), "Left, or its lifetime is over");
         }
         self.reports.submit(&mut gone).await;
     }

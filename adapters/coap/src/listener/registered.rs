@@ -50,7 +50,7 @@ impl Registered {
             let Err(reason) = followed.follow(&reports, &mut reread, &stop, || {}).await else {
                 return;
             };
-            info!(endpoint = %self.prefix, %reason, "A registered device does not answer");
+            info!(endpoint = %self.thing, %reason, "A registered device does not answer");
             let mut stale = self.addresses.iter().cloned().map(Report::Stale).collect();
             reports.submit(&mut stale).await;
             tokio::select! {
