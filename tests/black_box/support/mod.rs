@@ -1,6 +1,7 @@
 //! What the tests stand on: processes, peers and patience.
 
 mod coap;
+mod coap_device;
 mod field;
 mod gateway;
 mod http;
@@ -15,6 +16,7 @@ mod wait;
 mod ws;
 
 pub(crate) use coap::{LIBCOAP, coap_client, coap_get};
+pub(crate) use coap_device::CoapDevice;
 pub(crate) use field::{Field, subject};
 pub(crate) use gateway::Gateway;
 pub(crate) use http::{Answer, Raw};
