@@ -17,7 +17,7 @@ async fn put(gateway: &Gateway, path: &str, body: &str) -> crate::support::Answe
 
 #[tokio::test]
 async fn a_device_of_libcoap_is_read_followed_and_written() {
-    let device = CoapDevice::of_libcoap();
+    let device = CoapDevice::of_libcoap().await;
     let gateway = bridging(&device).await;
     let thing = device.thing();
     let property = |name: &str| format!("/things/{thing}/properties/{name}");
@@ -48,7 +48,7 @@ async fn a_device_of_libcoap_is_read_followed_and_written() {
 
 #[tokio::test]
 async fn a_device_of_aiocoap_is_read_written_and_invoked() {
-    let device = CoapDevice::of_aiocoap();
+    let device = CoapDevice::of_aiocoap().await;
     let gateway = bridging(&device).await;
     let thing = device.thing();
     let property = |name: &str| format!("/things/{thing}/properties/{name}");
@@ -87,16 +87,16 @@ async fn a_device_of_aiocoap_is_read_written_and_invoked() {
 
 #[tokio::test]
 async fn a_device_that_is_gone_answers_504_and_comes_back_within_seconds() {
-    let mut device = CoapDevice::of_aiocoap();
-    let rules = "[http]\nwrite_wait_seconds = 2\ncommand_deadline_seconds = 2";
+    let mut device = CoapDevice::of_aiocoap().await;
+    let rules = "[http]\nwrite_wait_seconds = 8\ncommand_deadline_seconds = 8";
     let gateway = Gateway::builder().toml(rules).arg("--coap").arg(&device.url()).start().await;
     let thing = device.thing();
     gateway.value_becomes(&thing, "relay", "\"off\"").await;
-    device.kill();
+    device.kill().await;
     let relay = format!("/things/{thing}/properties/relay");
     put(&gateway, &relay, "\"on\"").await.must(504);
     gateway.quality_becomes(&thing, "ticks", "stale").await;
-    device.restart();
+    device.restart().await;
     let back = Instant::now();
     gateway.quality_becomes(&thing, "ticks", "good").await;
     let mut events = Sse::open(&gateway.url(&format!("/things/{thing}/properties/ticks"))).await;

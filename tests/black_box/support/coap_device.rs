@@ -1,10 +1,13 @@
-//! Devices of other makers that speak CoAP, as processes of the test's own: libcoap's example server, and a
-//! device made with aiocoap.
+//! Devices of other makers that speak CoAP, as processes of the test's own: libcoap's example
+//! server, and a device made with aiocoap.
 
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::python;
 
 /// A running, or dead, device. When it goes out of scope, its process ends.
 pub(crate) struct CoapDevice {
@@ -20,20 +23,20 @@ enum Maker {
 }
 
 impl CoapDevice {
-    pub(crate) fn of_libcoap() -> Self {
-        Self::start(Maker::Libcoap)
+    pub(crate) async fn of_libcoap() -> Self {
+        Self::start(Maker::Libcoap).await
     }
 
-    pub(crate) fn of_aiocoap() -> Self {
-        Self::start(Maker::Aiocoap)
+    pub(crate) async fn of_aiocoap() -> Self {
+        Self::start(Maker::Aiocoap).await
     }
 
-    fn start(maker: Maker) -> Self {
+    async fn start(maker: Maker) -> Self {
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
         let mut device = Self { child: None, maker, port };
-        device.restart();
+        device.restart().await;
         device
     }
 
@@ -48,16 +51,15 @@ impl CoapDevice {
     }
 
     /// Ends it without a goodbye.
-    pub(crate) fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
+            child.kill().await.unwrap();
         }
     }
 
     /// Starts it, again at the same place.
-    pub(crate) fn restart(&mut self) {
-        self.kill();
+    pub(crate) async fn restart(&mut self) {
+        self.kill().await;
         let port = self.port.to_string();
         let mut command = match self.maker {
             Maker::Libcoap => {
@@ -67,28 +69,18 @@ impl CoapDevice {
                 command
             }
             Maker::Aiocoap => {
-                let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-                let python = root.join("target/venv/bin/python");
-                assert!(python.exists(), "aiocoap is missing: `bash tests/run` installs it");
-                let mut command = Command::new(python);
-                command.arg(root.join("tests/aiocoap/plain_device.py")).arg(&port);
+                let mut command = python("aiocoap/plain_device.py", &[&port]).await;
                 command.stdout(Stdio::piped());
                 command
             }
         };
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut child = child.expect("libcoap3-bin is installed");
+        command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().expect("libcoap3-bin is installed");
         if let Some(stdout) = child.stdout.take() {
             let mut line = String::new();
-            BufReader::new(stdout).read_line(&mut line).unwrap();
+            BufReader::new(stdout).read_line(&mut line).await.unwrap();
             assert_eq!(line, "ready\n");
         }
         self.child = Some(child);
-    }
-}
-
-impl Drop for CoapDevice {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
