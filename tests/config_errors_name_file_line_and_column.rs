@@ -323,6 +323,23 @@ fn options_of_the_command_line_are_named_in_errors() {
     assert!(report.contains("--coap: [[adapters]]: `coaps://` needs an `identity`"), "{report}");
     let allowed = Overrides { mqtt: Vec::new(), allow_anonymous: true, ..overrides };
     assert!(load("", &[], allowed).is_ok());
+    let server = Overrides { coap_listen: beyond, ..Overrides::default() };
+    let report = self::report(&load("", &[], server.clone()).unwrap_err());
+    assert!(report.contains("--coap-listen: `listen` in [coap.server]: everybody"), "{report}");
+    let allowed = Overrides { allow_anonymous: true, ..server };
+    let names: Vec<String> =
+        load("", &[], allowed).unwrap().config.all_adapters().map(|entry| entry.name).collect();
+    assert_eq!(names, ["broker", "coap-server"]);
+}
+
+#[test]
+fn the_section_of_the_coap_server_is_an_adapter_with_a_name_of_its_own() {
+    let file = "[coap.server]\n[[adapters]]\nname = \"coap-server\"\nprotocol = \"mqtt-broker\"";
+    let report = report(&load(file, &[], Overrides::default()).unwrap_err());
+    assert!(report.contains("its name `coap-server` is taken by an adapter"), "{report}");
+    let file = "[coap.server]\nkey_file = \"/nowhere/keys\"";
+    let report = self::report(&load(file, &[], Overrides::default()).unwrap_err());
+    assert!(report.contains("`key_file` in [coap.server]: /nowhere/keys"), "{report}");
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn the_schema_takes_what_the_gateway_takes_and_refuses_what_it_refuses() {
         ]}),
         json!({"rules": [{"topic": "a/{b}", "properties": {"x": {"write": {"topic": "a"}}}}]}),
         json!({"webhooks": [{"name": "w", "url": "https://x"}]}),
+        json!({"coap": {"server": {"listen": "[::]:5684", "key_file": "/keys"}}}),
     ] {
         let errors: Vec<String> = validator.iter_errors(&good).map(|e| e.to_string()).collect();
         assert_eq!(errors, [""; 0], "{good}");
@@ -47,6 +48,7 @@ fn the_schema_takes_what_the_gateway_takes_and_refuses_what_it_refuses() {
         json!({"adapters": [{"name": "a", "protocol": "mqtt"}]}),
         json!({"adapters": [{"name": "a", "protocol": "mqtt-broker", "url": "mqtt://b"}]}),
         json!({"rules": [{}]}),
+        json!({"coap": {"server": {"addresses": "known"}}}),
     ] {
         assert!(!validator.is_valid(&bad), "{bad}");
     }
