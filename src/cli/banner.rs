@@ -64,7 +64,7 @@ impl Banner {
     }
 
     /// Tells of ports that were taken, each with the address that is used instead.
-    pub(super) fn with_moved(mut self, ports: [(u16, SocketAddr); 2]) -> Self {
+    pub(super) fn with_moved(mut self, ports: &[(u16, SocketAddr)]) -> Self {
         let moved = ports.iter().filter(|(usual, actual)| *usual != actual.port());
         self.notes.extend(moved.map(|(usual, actual)| {
             format!("Note    port {usual} is taken; {} is used instead", actual.port())
@@ -120,6 +120,10 @@ impl Banner {
             format!(
                 "curl -X PUT -H 'Content-Type: application/json' -d 23 \
                  {http}/things/demo.livingroom.thermostat/properties/setpoint"
+            ),
+            format!(
+                "curl -X PUT -H 'Content-Type: application/json' -d '\"on\"' \
+                 {http}/things/demo.greenhouse/properties/heater"
             ),
             format!("thingway things ls --url {http}"),
             format!("thingway explain demo/attic/sensor --url {http}"),

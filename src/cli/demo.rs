@@ -1,8 +1,8 @@
 //! `thingway demo`: a gateway, a broker and simulated devices in one process, nothing on disk.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
-use thingway_sim::{Fleet, Options};
+use thingway_sim::{CoapDevice, Fleet, Options};
 
 use super::banner::{Banner, Steps};
 use super::failure::{Exit, Failure};
@@ -19,34 +19,43 @@ pub(super) struct DemoArgs {
 /// What the devices of the demo do not say of themselves; an example to copy from, too.
 const RULES: &str = include_str!("demo.toml");
 
+/// Where the greenhouse of these rules is.
+const GREENHOUSE: &str = "THINGWAY__ADAPTERS__GREENHOUSE__URL";
+
 const HTTP_PORT: u16 = 8080;
 const MQTT_PORT: u16 = 1883;
+const COAP_PORT: u16 = 5683;
 
 pub(super) async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
     args.log.start()?;
     let (http, mqtt) = (free_port(HTTP_PORT)?, free_port(MQTT_PORT)?);
-    let config = config(http, mqtt)?;
+    let greenhouse = CoapDevice::start(free_udp_port(COAP_PORT)?, Options::default()).await;
+    let greenhouse = greenhouse.map_err(|e| Failure::new(Exit::Failed, format!("CoAP: {e}")))?;
+    let coap = greenhouse.address();
+    let config = config(http, mqtt, coap)?;
+    let bridged = Banner::bridged(&config);
     let mut fleet = None;
     let served = serve(config, async |gateway| {
         let addresses = gateway.addresses();
         let broker = addresses.of(&["mqtt"]).next().map(|broker| broker.address);
         fleet = broker.map(|broker| Fleet::start(broker, Options::default()));
-        Banner::new(addresses, Vec::new(), None)
-            .with_moved([(HTTP_PORT, http), (MQTT_PORT, mqtt)])
+        Banner::new(addresses, bridged, None)
+            .with_moved(&[(HTTP_PORT, http), (MQTT_PORT, mqtt), (COAP_PORT, coap)])
             .show(Steps::Demo, output)
     })
     .await;
     if let Some(fleet) = fleet {
         fleet.stop().await;
     }
+    greenhouse.stop().await;
     served
 }
 
-fn config(http: SocketAddr, mqtt: SocketAddr) -> Result<Config, Failure> {
+fn config(http: SocketAddr, mqtt: SocketAddr, coap: SocketAddr) -> Result<Config, Failure> {
     let sources = Sources {
         file: FileChoice::BuiltIn { name: "demo.toml", text: RULES },
         // The demo is the same everywhere, whatever this machine's own gateway is told to do.
-        environment: Vec::new(),
+        environment: vec![(GREENHOUSE.into(), format!("coap://{coap}").into())],
         overrides: Overrides { http: Some(http), mqtt_listen: Some(mqtt), ..Overrides::default() },
     };
     let Loaded { config, .. } = Config::load(&sources)?;
@@ -55,9 +64,17 @@ fn config(http: SocketAddr, mqtt: SocketAddr) -> Result<Config, Failure> {
 
 /// The usual port, or else the next one that nobody listens on.
 fn free_port(usual: u16) -> Result<SocketAddr, Failure> {
+    first_free(usual, |candidate| TcpListener::bind(candidate).is_ok())
+}
+
+fn free_udp_port(usual: u16) -> Result<SocketAddr, Failure> {
+    first_free(usual, |candidate| UdpSocket::bind(candidate).is_ok())
+}
+
+fn first_free(usual: u16, is_free: impl Fn(&SocketAddr) -> bool) -> Result<SocketAddr, Failure> {
     (usual..usual.saturating_add(100))
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .find(|candidate| TcpListener::bind(candidate).is_ok())
+        .find(is_free)
         .ok_or_else(|| Failure::new(Exit::Failed, format!("no port from {usual} on is free")))
 }
 
@@ -68,8 +85,8 @@ mod tests {
     #[test]
     fn the_rules_of_the_demo_are_in_order() {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let config = config(loopback(1), loopback(2)).unwrap();
-        assert_eq!(config.adapters.len(), 1);
+        let config = config(loopback(1), loopback(2), loopback(3)).unwrap();
+        assert_eq!(config.adapters.len(), 2);
         assert!(config.rules.len() >= 3);
     }
 

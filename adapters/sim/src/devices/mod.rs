@@ -31,12 +31,12 @@ pub fn all(seed: u64) -> Vec<Box<dyn Device>> {
 }
 
 /// Devices draw from streams of their own: one more device changes no other.
-fn rng(seed: u64, device: u64) -> StdRng {
+pub(crate) fn rng(seed: u64, device: u64) -> StdRng {
     StdRng::seed_from_u64(seed.wrapping_mul(31).wrapping_add(device))
 }
 
 /// A measurement with so many decimals; a whole number is written without a point.
-fn measured(value: f64, decimals: i32) -> Value {
+pub(crate) fn measured(value: f64, decimals: i32) -> Value {
     let scale = 10_f64.powi(decimals);
     let rounded = (value * scale).round() / scale;
     if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
