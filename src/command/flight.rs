@@ -38,7 +38,10 @@ impl Flight {
         let id = command.id.0.clone();
         let End { status, error, output: result } = match self.silo.adapter.execute(command).await {
             Ok(Acknowledgement::Confirmed(output)) => End::confirmed(output),
-            Ok(Acknowledgement::Accepted) => self.await_echo(deadline).await,
+            Ok(Acknowledgement::Accepted) => {
+                self.progress.send_modify(|record| record.sent = true);
+                self.await_echo(deadline).await
+            }
             Err(AdapterError::TimedOut(reason)) => End::of(DesiredStatus::Timeout, reason),
             Err(error) => End::of(DesiredStatus::Refused, error.to_string()),
         };

@@ -16,6 +16,8 @@ pub struct CommandRecord {
     pub request: Request,
     /// How far it got.
     pub status: DesiredStatus,
+    /// Whether the device's silo took it over; the device may have answered nothing yet.
+    pub sent: bool,
     /// When it was asked for.
     pub created: Timestamp,
     /// When it ended.
@@ -69,6 +71,7 @@ impl CommandRecord {
             thing: thing.id().clone(),
             request,
             status: DesiredStatus::Pending,
+            sent: false,
             created: Timestamp::now(),
             ended: None,
             error: None,

@@ -20,7 +20,7 @@ pub struct HttpConfig {
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// How long a write waits for its device when the request does not say (`Prefer: wait=`), in
-    /// seconds.
+    /// seconds. A write that could not even be sent is waited for until its deadline.
     pub write_wait_seconds: u64,
     /// How long a command may go on in all before it ends as `timeout`, in seconds.
     pub command_deadline_seconds: u64,

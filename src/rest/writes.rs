@@ -64,18 +64,21 @@ pub(crate) async fn write_property(
 }
 
 /// The command when it has ended, or as it is when the time that the client wants to wait is up:
-/// then it goes on, and the answer says where to look for it.
+/// then it goes on, and the answer says where to look for it. For a client that does not say how
+/// long it waits, a command that was not even sent has no answer yet: it waits until it was, or
+/// until the command's own deadline.
 pub(super) async fn ended(
     mut progress: watch::Receiver<CommandRecord>,
     wanted: &Preferences,
     app: &App,
 ) -> CommandRecord {
-    let wait = match wanted.respond_async {
-        true => Duration::ZERO,
-        false => wanted.wait.unwrap_or(Duration::from_secs(app.config.write_wait_seconds)),
-    };
+    let usual = Duration::from_secs(app.config.write_wait_seconds);
+    let wait = if wanted.respond_async { Some(Duration::ZERO) } else { wanted.wait };
     let ended = |record: &CommandRecord| record.status != DesiredStatus::Pending;
-    timeout(wait, progress.wait_for(ended)).await.ok();
+    let in_time = timeout(wait.unwrap_or(usual), progress.wait_for(ended)).await.is_ok();
+    if !in_time && wait.is_none() {
+        progress.wait_for(|record| record.sent || ended(record)).await.ok();
+    }
     progress.borrow().clone()
 }
 

@@ -88,7 +88,7 @@ async fn a_device_of_aiocoap_is_read_written_and_invoked() {
 #[tokio::test]
 async fn a_device_that_is_gone_answers_504_and_comes_back_within_seconds() {
     let mut device = CoapDevice::of_aiocoap().await;
-    let rules = "[http]\nwrite_wait_seconds = 8\ncommand_deadline_seconds = 8";
+    let rules = "[http]\nwrite_wait_seconds = 1\ncommand_deadline_seconds = 8";
     let gateway = Gateway::builder().toml(rules).arg("--coap").arg(&device.url()).start().await;
     let thing = device.thing();
     gateway.value_becomes(&thing, "relay", "\"off\"").await;
