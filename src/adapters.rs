@@ -8,6 +8,7 @@ mod table;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
@@ -117,6 +118,18 @@ impl Protocol for ServerConfig {
     fn remote(&self) -> Option<String> {
         None
     }
+}
+
+/// Asks all CoAP devices behind a network interface, and tells of each its URL and what it lists.
+pub(crate) async fn discover_coap(
+    interface: &str,
+    wait: Duration,
+    mut found: impl FnMut(String, Vec<String>),
+) -> std::io::Result<()> {
+    thingway_coap::discovery::discover(interface, wait, |device| {
+        found(format!("coap://{}", device.address), device.resources);
+    })
+    .await
 }
 
 /// `[coap]`: CoAP beside the adapters.

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod completions;
 mod demo;
+mod discover;
 mod event_stream;
 mod explain;
 mod failure;
@@ -49,6 +50,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Run the gateway with an embedded broker and simulated devices, to try things out
     Demo(demo::DemoArgs),
+    /// Find the devices of a network
+    Discover(discover::DiscoverArgs),
     /// Tell what is wrong with a configuration file
     Check(check::CheckArgs),
     /// List, read, write and watch the things of a running gateway
@@ -96,6 +99,7 @@ impl Cli {
         match self.verb {
             Verb::Run(args) => run::run(args, output).await,
             Verb::Demo(args) => demo::run(args, output).await,
+            Verb::Discover(args) => discover::run(args, output).await,
             Verb::Check(args) => check::run(args, output),
             Verb::Things(args) => things::run(&args, output).await,
             Verb::Explain(args) => explain::run(&args, output).await,

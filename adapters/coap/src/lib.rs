@@ -14,6 +14,7 @@ pub mod config;
 pub mod content_format;
 mod device;
 pub mod directory;
+pub mod discovery;
 pub mod driver;
 pub mod dtls;
 mod endpoint;
