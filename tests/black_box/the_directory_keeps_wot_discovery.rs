@@ -272,6 +272,10 @@ async fn what_happens_to_things_is_told_live_and_once_more_to_who_was_away() {
     let id = "urn:dev:ops:32473-bell";
     let path = format!("/things/{id}");
     gateway.send("PUT", &path, &headers, with_id("Bell", id).to_string()).await.must(201);
+    // Before the next change: a whole description is the one at the moment of reading.
+    let full = created.next().await;
+    assert_eq!(full.name, "thing_created");
+    assert_eq!(full.json()["title"], "Bell", "{full:?}");
     gateway.send("PUT", &path, &headers, with_id("Bell 2", id).to_string()).await.must(204);
     gateway.send("DELETE", &path, &[], "").await.must(204);
     let mut seen = Vec::new();
@@ -283,9 +287,6 @@ async fn what_happens_to_things_is_told_live_and_once_more_to_who_was_away() {
         seen.push(event.name);
     }
     assert_eq!(seen, ["thing_created", "thing_updated", "thing_deleted"]);
-    let full = created.next().await;
-    assert_eq!(full.name, "thing_created");
-    assert_eq!(full.json()["title"], "Bell", "{full:?}");
     let gone = deleted.next().await;
     assert_eq!(gone.json(), json!({"id": id}), "diff is ignored here");
 
