@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::base::Base;
-use super::commands::{ActionStatus, CommandStatus, failure};
+use super::commands::{ActionStatus, answer};
 use super::extract::{Body, Segments, require_json};
-use super::negotiate::{Preferences, preferences};
 use super::routes::{Routes, route};
-use super::writes::{ended, value};
+use super::writes::value;
 use super::{App, Problem};
-use crate::command::{CommandRecord, Request, WriteError};
-use crate::registry::{Action, DesiredStatus, Thing};
+use crate::command::WriteError;
+use crate::registry::{Action, Thing};
 
 pub(crate) fn routes() -> Routes {
     Routes::default().with(route!(invoke_action))
@@ -62,9 +59,7 @@ async fn invoke_action(
         }
     };
     let progress = app.commands.invoke(&thing, &action, input.as_ref()).map_err(refusal)?;
-    let wanted = preferences(&headers);
-    let record = ended(progress, &wanted, &app).await;
-    answer(record, &wanted, &base)
+    answer(progress, &headers, &app, &base).await
 }
 
 fn action(thing: &Thing, name: &str) -> Result<Action, Problem> {
@@ -84,21 +79,4 @@ fn refusal(error: WriteError) -> Problem {
         }
         error => error.into(),
     }
-}
-
-fn answer(record: CommandRecord, wanted: &Preferences, base: &Base) -> Result<Response, Problem> {
-    let reason = record.error.clone().unwrap_or_default();
-    if let Some(problem) = failure(record.status, reason) {
-        return Err(problem);
-    }
-    if record.status == DesiredStatus::Confirmed {
-        return Ok(match record.request {
-            Request::Invoke { output: Some(output), .. } => Json(output).into_response(),
-            _ => StatusCode::NO_CONTENT.into_response(),
-        });
-    }
-    let location = [(LOCATION, base.path(&format!("/commands/{}", record.id)))];
-    let status = Json(CommandStatus::of(record, base));
-    let response = (StatusCode::CREATED, location, status).into_response();
-    Ok(wanted.applied_async(response))
 }

@@ -1,17 +1,23 @@
-//! Commands that were sent, as they are looked up.
+//! Commands that were sent: as they are answered, and as they are looked up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use smol_str::SmolStr;
 use thingway_sdk::{ThingId, Timestamp, Value};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::base::Base;
 use super::extract::Segments;
+use super::negotiate::{Preferences, preferences};
 use super::routes::{Routes, route};
 use super::{App, Problem};
 use crate::command::{self, Request};
@@ -134,6 +140,52 @@ impl ActionState {
             DesiredStatus::Refused | DesiredStatus::Timeout => Self::Failed,
         }
     }
+}
+
+/// Waits for a command for as long as the client wants to, and answers with how far it got.
+pub(super) async fn answer(
+    progress: watch::Receiver<command::CommandRecord>,
+    headers: &HeaderMap,
+    app: &App,
+    base: &Base,
+) -> Result<Response, Problem> {
+    let wanted = preferences(headers);
+    let record = ended(progress, &wanted, app).await;
+    if let Some(problem) = failure(record.status, record.error.clone().unwrap_or_default()) {
+        return Err(problem);
+    }
+    if record.status == DesiredStatus::Confirmed {
+        return Ok(match record.request {
+            Request::Invoke { output: Some(output), .. } => Json(output).into_response(),
+            _ => StatusCode::NO_CONTENT.into_response(),
+        });
+    }
+    let under_way = match record.request {
+        Request::Write { .. } => StatusCode::ACCEPTED,
+        Request::Invoke { .. } => StatusCode::CREATED,
+    };
+    let location = [(LOCATION, base.path(&format!("/commands/{}", record.id)))];
+    let status = Json(CommandStatus::of(record, base));
+    Ok(wanted.applied_async((under_way, location, status).into_response()))
+}
+
+/// The command when it has ended, or as it is when the time that the client wants to wait is up:
+/// then it goes on, and the answer says where to look for it. For a client that does not say how
+/// long it waits, a command that was not even sent has no answer yet: it waits until it was, or
+/// until the command's own deadline.
+async fn ended(
+    mut progress: watch::Receiver<command::CommandRecord>,
+    wanted: &Preferences,
+    app: &App,
+) -> command::CommandRecord {
+    let usual = Duration::from_secs(app.config.write_wait_seconds);
+    let wait = if wanted.respond_async { Some(Duration::ZERO) } else { wanted.wait };
+    let ended = |record: &command::CommandRecord| record.status != DesiredStatus::Pending;
+    let in_time = timeout(wait.unwrap_or(usual), progress.wait_for(ended)).await.is_ok();
+    if !in_time && wait.is_none() {
+        progress.wait_for(|record| record.sent || ended(record)).await.ok();
+    }
+    progress.borrow().clone()
 }
 
 /// What a command that ended this way is answered with, if it failed.

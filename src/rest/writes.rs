@@ -1,25 +1,19 @@
 //! Writing a property.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use thingway_sdk::Value;
-use tokio::sync::watch;
-use tokio::time::timeout;
 
 use super::base::Base;
-use super::commands::{CommandStatus, failure};
+use super::commands::answer;
 use super::extract::{Body, Segments, require_json};
-use super::negotiate::{Preferences, preferences, require_match};
+use super::negotiate::require_match;
 use super::properties::property;
 use super::{App, Problem};
-use crate::command::{CommandRecord, WriteError};
-use crate::registry::DesiredStatus;
+use crate::command::WriteError;
 
 /// Writes one property: the device is asked, and its answer awaited.
 #[utoipa::path(
@@ -58,28 +52,7 @@ pub(crate) async fn write_property(
     let slot = property(&thing, &name)?;
     require_match(&headers, slot.revision)?;
     let progress = app.commands.write(&thing, &slot.property, value(&body)?)?;
-    let wanted = preferences(&headers);
-    let record = ended(progress, &wanted, &app).await;
-    answer(record, &wanted, &base)
-}
-
-/// The command when it has ended, or as it is when the time that the client wants to wait is up:
-/// then it goes on, and the answer says where to look for it. For a client that does not say how
-/// long it waits, a command that was not even sent has no answer yet: it waits until it was, or
-/// until the command's own deadline.
-pub(super) async fn ended(
-    mut progress: watch::Receiver<CommandRecord>,
-    wanted: &Preferences,
-    app: &App,
-) -> CommandRecord {
-    let usual = Duration::from_secs(app.config.write_wait_seconds);
-    let wait = if wanted.respond_async { Some(Duration::ZERO) } else { wanted.wait };
-    let ended = |record: &CommandRecord| record.status != DesiredStatus::Pending;
-    let in_time = timeout(wait.unwrap_or(usual), progress.wait_for(ended)).await.is_ok();
-    if !in_time && wait.is_none() {
-        progress.wait_for(|record| record.sent || ended(record)).await.ok();
-    }
-    progress.borrow().clone()
+    answer(progress, &headers, &app, &base).await
 }
 
 pub(super) fn value(body: &[u8]) -> Result<Value, Problem> {
@@ -90,20 +63,6 @@ pub(super) fn value(body: &[u8]) -> Result<Value, Problem> {
             "the body is not a JSON value: {error}; send for example 21.5, true or \"on\""
         ))
     })
-}
-
-fn answer(record: CommandRecord, wanted: &Preferences, base: &Base) -> Result<Response, Problem> {
-    let reason = record.error.clone().unwrap_or_default();
-    if let Some(problem) = failure(record.status, reason) {
-        return Err(problem);
-    }
-    if record.status == DesiredStatus::Confirmed {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let location = [(LOCATION, base.path(&format!("/commands/{}", record.id)))];
-    let status = Json(CommandStatus::of(record, base));
-    let response = (StatusCode::ACCEPTED, location, status).into_response();
-    Ok(wanted.applied_async(response))
 }
 
 impl From<WriteError> for Problem {
