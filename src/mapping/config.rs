@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use smol_str::SmolStr;
 use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Form, Operation, Value};
 
@@ -8,8 +9,8 @@ use super::template::{AddressPattern, Captures, PayloadTemplate, TextTemplate};
 use crate::log::WriteTarget;
 
 /// `[[rules]]`: what the gateway can't see from the messages of a topic by itself. The first rule
-/// whose topic matches is the one that counts.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+/// whose topic matches is the one that counts. Conventions make rules, too.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// Only messages of this adapter; every adapter when left out.
@@ -31,9 +32,32 @@ pub struct RuleConfig {
     /// What is known of the thing's properties, by name.
     #[serde(default)]
     pub properties: BTreeMap<String, PropertyRule>,
+    /// Set where a convention made the rule, which is then about one thing.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub convention: Option<ByConvention>,
+}
+
+/// What only a convention says in a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByConvention {
+    /// The convention.
+    pub name: &'static str,
+    /// What the thing is named after, levels separated by `/`: things of other adapters that are
+    /// named after the same are others.
+    pub thing: SmolStr,
+    /// What the maker calls this one device for ever: serial number, MAC or EUI address.
+    pub device_id: Option<SmolStr>,
 }
 
 impl RuleConfig {
+    /// A rule of a convention, about the thing that is named after `thing`.
+    #[must_use]
+    pub fn by_convention(name: &'static str, thing: impl Into<SmolStr>) -> Self {
+        let convention = ByConvention { name, thing: thing.into(), device_id: None };
+        Self { convention: Some(convention), ..Self::default() }
+    }
+
     /// Finds what can't be seen in one option alone.
     ///
     /// # Errors
@@ -85,6 +109,25 @@ pub struct PropertyRule {
     pub allowed: Option<Vec<serde_json::Value>>,
     /// Makes the property writable.
     pub write: Option<WriteRule>,
+    /// Semantic type of the property, as TD `@type`; several with blanks between.
+    pub semantic_type: Option<String>,
+    /// What in the payload means true: `"ON"`, `1`. With `off` it makes the property a boolean, and
+    /// what is written becomes these again.
+    pub on: Option<serde_json::Value>,
+    /// What in the payload means false.
+    pub off: Option<serde_json::Value>,
+    /// Numbers of the payload are multiplied by this, and what is written divided.
+    pub scale: Option<f64>,
+    /// Added to numbers after `scale`.
+    pub offset: Option<f64>,
+    /// The step between numbers that may be written, counted from zero.
+    pub multiple_of: Option<f64>,
+    /// Each message that has it is an event of this name, not a state.
+    #[serde(default)]
+    pub event: bool,
+    /// Left out.
+    #[serde(default)]
+    pub ignore: bool,
 }
 
 impl PropertyRule {
@@ -152,6 +195,12 @@ pub struct WriteRule {
 }
 
 impl WriteRule {
+    /// Commands to one topic, once and not kept by the broker, at QoS 1.
+    #[must_use]
+    pub fn to(topic: &str, payload: PayloadTemplate) -> Self {
+        Self { topic: TextTemplate::literal(topic), payload, retain: false, qos: default_qos() }
+    }
+
     /// Where a write goes, with these levels of the rule's topic.
     pub(crate) fn target(&self, captures: &Captures<'_>) -> WriteTarget {
         let terms = [

@@ -5,6 +5,7 @@
 
 mod arrival;
 mod config;
+mod convention;
 mod mapper;
 mod names;
 mod offer;
@@ -13,7 +14,7 @@ mod route;
 mod template;
 mod trial;
 
-pub use config::{PropertyRule, RuleConfig, WriteRule};
+pub use config::{ByConvention, PropertyRule, RuleConfig, WriteRule};
 pub use mapper::{Applied, Mapper, Outcome};
 pub use names::Names;
 pub use reader::{Contents, Message};

@@ -69,6 +69,13 @@ impl AddressPattern {
     }
 }
 
+/// Every address.
+impl Default for AddressPattern {
+    fn default() -> Self {
+        Self { text: "#".to_owned(), levels: vec![Level::Rest] }
+    }
+}
+
 impl fmt::Display for AddressPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -112,6 +119,11 @@ fn is_identifier(name: &str) -> bool {
 }
 
 impl TextTemplate {
+    /// This text, whatever stands in it.
+    pub(super) fn literal(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
+
     /// The text with its placeholders filled; unknown ones, which a checked rule does not have,
     /// are left empty.
     #[must_use]
