@@ -27,3 +27,6 @@ pub use names::Names;
 pub use reader::{Contents, Message};
 pub use template::PayloadTemplate;
 pub use trial::Trial;
+
+#[cfg(test)]
+mod tests;

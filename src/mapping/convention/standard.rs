@@ -22,11 +22,16 @@ pub(in crate::mapping) struct Interpreted {
 
 impl Default for Conventions {
     fn default() -> Self {
-        Self(Vec::new())
+        Self::of(Vec::new())
     }
 }
 
 impl Conventions {
+    /// These, in the order in which they are asked.
+    pub(in crate::mapping) fn of(conventions: Vec<Box<dyn Convention>>) -> Self {
+        Self(conventions)
+    }
+
     /// Those that an address may concern.
     pub(in crate::mapping) fn concerned(&self, address: &str) -> Concerned {
         let concerns = |(number, convention): (usize, &Box<dyn Convention>)| {
