@@ -10,6 +10,7 @@
 //! and keeps what announcements said.
 
 mod meaning;
+mod units;
 
 pub(super) use meaning::{Action, Found, Meaning, Step};
 
