@@ -9,6 +9,9 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+#[cfg(test)]
+mod fixtures;
+mod homie;
 mod meaning;
 mod units;
 
