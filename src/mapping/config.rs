@@ -6,8 +6,24 @@ use smol_str::SmolStr;
 use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Form, Operation, Value};
 
+use super::convention::Known;
 use super::template::{AddressPattern, Captures, PayloadTemplate, TextTemplate};
 use crate::log::WriteTarget;
+
+/// `[mapping]`: what the gateway makes of messages by itself.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MappingConfig {
+    /// The conventions of devices that are recognised; with none, only rules and what can be seen
+    /// in a message count.
+    pub conventions: Vec<Known>,
+}
+
+impl Default for MappingConfig {
+    fn default() -> Self {
+        Self { conventions: Known::ALL.to_vec() }
+    }
+}
 
 /// `[[rules]]`: what the gateway can't see from the messages of a topic by itself. The first rule
 /// whose topic matches is the one that counts. Conventions make rules, too.

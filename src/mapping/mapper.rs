@@ -7,7 +7,6 @@ use smol_str::SmolStr;
 use thingway_sdk::codec::{self, DecodeError};
 use thingway_sdk::{Address, Form, Observation, Payload, Subject, Timestamp};
 
-use super::RuleConfig;
 use super::arrival::Arrival;
 use super::convention::{Concerned, Conventions, Incoming, Interpreted, Meaning, Step, Taken};
 use super::names::{self, Names};
@@ -15,6 +14,7 @@ use super::properties::Properties;
 use super::reach::Reach;
 use super::reader::{Collector, Contents, Message, Shape};
 use super::route::{Route, Routes, Says};
+use super::{MappingConfig, RuleConfig};
 use crate::limits::Limits;
 use crate::recorder::Writing;
 use crate::registry::Thing;
@@ -107,12 +107,15 @@ impl Mapper {
     #[must_use]
     pub fn new(
         adapter: Arc<str>,
+        config: &MappingConfig,
         rules: &[Arc<RuleConfig>],
         names: Arc<Names>,
         limits: Limits,
     ) -> Self {
         let mapper = Self { adapter, names, limits, learned: Mutex::default() };
-        mapper.learned.lock().rules = mapper.concerning(rules);
+        let conventions = Conventions::wanted(&config.conventions);
+        *mapper.learned.lock() =
+            Learned { rules: mapper.concerning(rules), conventions, ..Learned::default() };
         mapper
     }
 

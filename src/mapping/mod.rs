@@ -21,7 +21,8 @@ mod route;
 mod template;
 mod trial;
 
-pub use config::{ByConvention, PropertyRule, RuleConfig, WriteRule};
+pub use config::{ByConvention, MappingConfig, PropertyRule, RuleConfig, WriteRule};
+pub use convention::Known;
 pub use mapper::{Applied, Batch, Mapper, Outcome};
 pub use names::Names;
 pub use reader::{Contents, Message};

@@ -1,7 +1,11 @@
+use serde::{Deserialize, Serialize};
+
+use super::homie::Homie;
 use super::{Convention, Incoming, Meaning, Taken};
 
 /// The conventions that one adapter's messages may follow. Each has a number, its place here; of
 /// two that say something of the same address, the earlier one is right.
+#[derive(Default)]
 pub(in crate::mapping) struct Conventions(Vec<Box<dyn Convention>>);
 
 /// A set of conventions, by their numbers.
@@ -20,16 +24,37 @@ pub(in crate::mapping) struct Interpreted {
     pub(in crate::mapping) meaning: Meaning,
 }
 
-impl Default for Conventions {
-    fn default() -> Self {
-        Self::of(Vec::new())
+/// A convention that the gateway knows. Of two that say something of the same address, the one
+/// that stands first here is right: what speaks for itself goes before what speaks for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// Homie, versions 3 to 5.
+    Homie,
+}
+
+impl Known {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 1] = [Self::Homie];
+
+    fn make(self) -> Box<dyn Convention> {
+        match self {
+            Self::Homie => Box::<Homie>::default(),
+        }
     }
 }
 
 impl Conventions {
     /// These, in the order in which they are asked.
+    #[cfg(test)]
     pub(in crate::mapping) fn of(conventions: Vec<Box<dyn Convention>>) -> Self {
         Self(conventions)
+    }
+
+    /// Those that are wanted.
+    pub(in crate::mapping) fn wanted(wanted: &[Known]) -> Self {
+        let wanted = Known::ALL.into_iter().filter(|known| wanted.contains(known));
+        Self(wanted.map(Known::make).collect())
     }
 
     /// Those that an address may concern.
