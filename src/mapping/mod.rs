@@ -4,19 +4,23 @@
 //! turn ([`Mapper::apply`]). What an address means is worked out once and kept as a route.
 
 mod arrival;
-mod config;
 mod convention;
+mod conversion;
+mod extract;
 mod mapper;
 mod names;
 mod offer;
 mod reader;
 mod route;
+mod rule;
 mod template;
 mod trial;
+mod units;
 
-pub use config::{ByConvention, PropertyRule, RuleConfig, WriteRule};
+pub use extract::{Decimal, Expression, Field, Format, Source};
 pub use mapper::{Applied, Mapper, Outcome};
 pub use names::Names;
 pub use reader::{Contents, Message};
+pub use rule::{ByConvention, Flaw, PropertyRule, RuleConfig, WriteRule};
 pub use template::PayloadTemplate;
 pub use trial::Trial;
