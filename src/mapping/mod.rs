@@ -1,16 +1,23 @@
 //! From an address and a payload to the properties of a thing, without configuration or by a rule.
 //!
-//! A message is taken apart without any lock ([`Mapper::read`]), then applied in the recorder's
-//! turn ([`Mapper::apply`]). What an address means is worked out once and kept as a route.
+//! The messages of one adapter come in batches ([`Mapper::begin`]). Each is taken apart without the
+//! recorder's lock ([`Batch::read`]), then applied in its turn ([`Batch::apply`]). What an address
+//! means is worked out once and kept as a route: a person's rule says it, or a convention, or the
+//! address and the payload's shape alone.
 
 mod arrival;
+mod consequences;
 mod convention;
 mod conversion;
 mod extract;
+mod landing;
 mod mapper;
 mod names;
 mod offer;
+mod properties;
+mod reach;
 mod reader;
+mod retold;
 mod route;
 mod rule;
 mod template;
@@ -18,9 +25,12 @@ mod trial;
 mod units;
 
 pub use extract::{Decimal, Expression, Field, Format, Source};
-pub use mapper::{Applied, Mapper, Outcome};
+pub use mapper::{Applied, Batch, Mapper, Outcome};
 pub use names::Names;
 pub use reader::{Contents, Message};
 pub use rule::{ByConvention, Flaw, PropertyRule, RuleConfig, WriteRule};
 pub use template::PayloadTemplate;
 pub use trial::Trial;
+
+#[cfg(test)]
+mod tests;

@@ -10,12 +10,14 @@
 //! and keeps what announcements said.
 
 mod meaning;
-
-pub(super) use meaning::{Action, Found, Meaning, Step};
+mod standard;
 
 use std::borrow::Cow;
 
 use thingway_sdk::{Payload, Timestamp};
+
+pub(super) use meaning::{Action, Found, Meaning, Step};
+pub(super) use standard::{Concerned, Conventions, Interpreted};
 
 /// One convention of how devices speak. There is one for each adapter.
 pub(super) trait Convention: Send {

@@ -9,7 +9,7 @@ use crate::mapping::conversion::scaled;
 use crate::mapping::rule::Flaws;
 
 /// One value in `layout`.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
     /// The property that it becomes.

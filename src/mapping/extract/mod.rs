@@ -8,6 +8,8 @@ mod layout;
 mod pointer;
 mod source;
 
+use std::sync::OnceLock;
+
 use smol_str::SmolStr;
 use thingway_sdk::codec::{self, DecodeError, Decoded, Leaves, Limits, Measured, MeasuredAt};
 use thingway_sdk::{Payload, Timestamp, Value};
@@ -20,22 +22,31 @@ pub use format::{Decimal, Format};
 pub use layout::Field;
 pub use source::Source;
 
-/// Where the values of a rule stand, worked out once.
+/// Where the values of a rule stand, worked out with its first message.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan(OnceLock<Option<Places>>);
+
+/// A plan follows from its rule: rules that say the same have the same one.
+impl PartialEq for Plan {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+struct Places {
     /// The properties that are taken from a place of their own.
     sources: Vec<(SmolStr, Source)>,
     /// The leaves that these and the time are taken from, which are no properties of their own.
     taken: Vec<String>,
 }
 
-impl Plan {
+impl Places {
     /// None when the rule says nothing of how payloads are read.
     fn of(rule: &RuleConfig) -> Option<Self> {
-        let from = |(name, property): (&String, &super::PropertyRule)| {
-            Some((SmolStr::new(name), property.from.clone()?))
-        };
-        let sources: Vec<(SmolStr, Source)> = rule.properties.iter().filter_map(from).collect();
+        let own = rule.properties.iter();
+        let from = own.filter_map(|(name, rule)| Some((SmolStr::new(name), rule.from.clone()?)));
+        let sources: Vec<(SmolStr, Source)> = from.collect();
         let says_nothing = sources.is_empty()
             && rule.format.is_none()
             && rule.transform.is_none()
@@ -67,20 +78,20 @@ impl RuleConfig {
         limits: &Limits,
         leaves: &mut impl Leaves,
     ) -> Option<Result<Decoded, DecodeError>> {
-        let plan = self.plan.get_or_init(|| Plan::of(self)).as_ref()?;
+        let places = self.plan.0.get_or_init(|| Places::of(self)).as_ref()?;
         if payload.bytes.is_empty() {
             return Some(Err(DecodeError::Empty));
         }
-        Some(if plan.is_plain(self) {
+        Some(if places.is_plain(self) {
             format::walk(self, payload, limits, leaves)
         } else {
-            self.take(plan, payload, limits, leaves)
+            self.take(places, payload, limits, leaves)
         })
     }
 
     fn take(
         &self,
-        plan: &Plan,
+        places: &Places,
         payload: &Payload,
         limits: &Limits,
         leaves: &mut impl Leaves,
@@ -93,18 +104,18 @@ impl RuleConfig {
             }
         }
         let time = self.find_time(&whole, &mut decoded)?;
-        let mut out = Stamped { leaves, plan, time };
+        let mut out = Stamped { leaves, places, time };
         match &whole {
             Value::Json(text) if text.starts_with('{') => {
                 let bytes = text.as_bytes().to_vec().into();
                 let json = Payload { bytes, content_type: Some("application/json".into()) };
                 codec::decode(&json, limits, &mut out)?;
             }
-            _ if plan.sources.is_empty() => out.leaves.whole(whole.clone()),
+            _ if places.sources.is_empty() => out.leaves.whole(whole.clone()),
             _ => {}
         }
-        let mut out = Stamped { leaves: out.leaves, plan, time };
-        for (name, source) in &plan.sources {
+        let mut out = Stamped { leaves: out.leaves, places, time };
+        for (name, source) in &places.sources {
             let found = source.find(&whole).map_err(|error| refused(name, &error))?;
             if let Some(value) = found {
                 out.hand_out(name, value);
@@ -171,7 +182,7 @@ fn shown(value: &Value) -> String {
 /// Hands leaves on with the time that the rule found, without those that are taken.
 struct Stamped<'a, L> {
     leaves: &'a mut L,
-    plan: &'a Plan,
+    places: &'a Places,
     time: Option<Timestamp>,
 }
 
@@ -189,7 +200,7 @@ impl<L: Leaves> Stamped<'_, L> {
 
 impl<L: Leaves> Leaves for Stamped<'_, L> {
     fn leaf(&mut self, path: &str, value: Value) {
-        if !self.plan.takes(path) {
+        if !self.places.takes(path) {
             self.hand_out(path, value);
         }
     }

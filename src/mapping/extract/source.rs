@@ -5,7 +5,7 @@ use super::Expression;
 use super::pointer::Pointer;
 
 /// Where in a payload something is.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Source {
     /// `$`: the payload as a whole.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use smol_str::SmolStr;
@@ -11,7 +11,7 @@ use crate::mapping::template::{AddressPattern, TextTemplate};
 
 /// `[[rules]]`: what the gateway can't see from the messages of a topic by itself. The first rule
 /// whose topic matches is the one that counts. Conventions make rules, too.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// Only messages of this adapter; every adapter when left out.
@@ -25,7 +25,9 @@ pub struct RuleConfig {
     pub thing: Option<TextTemplate>,
     /// Human-readable title of the thing.
     pub title: Option<String>,
-    /// Semantic type of the thing, as TD `@type`.
+    /// Human-readable description of the thing.
+    pub description: Option<String>,
+    /// Semantic type of the thing, as TD `@type`; several with blanks between.
     #[serde(rename = "type")]
     pub semantic_type: Option<String>,
     /// Name of the event that each message on the topic is; the payload is its data.
@@ -55,7 +57,8 @@ pub struct RuleConfig {
     pub ttl_seconds: Option<NonZeroU32>,
     /// What is known of the thing's properties, by name.
     #[serde(default)]
-    pub properties: BTreeMap<String, PropertyRule>,
+    #[schema(value_type = BTreeMap<String, PropertyRule>)]
+    pub properties: BTreeMap<String, Arc<PropertyRule>>,
     /// Set where a convention made the rule, which is then about one thing.
     #[serde(skip)]
     #[schema(ignore)]
@@ -63,7 +66,7 @@ pub struct RuleConfig {
     /// How payloads are read, worked out with the first of them.
     #[serde(skip)]
     #[schema(ignore)]
-    pub(in crate::mapping) plan: OnceLock<Option<Plan>>,
+    pub(in crate::mapping) plan: Plan,
 }
 
 /// What only a convention says in a rule.
@@ -84,6 +87,15 @@ impl RuleConfig {
     pub fn by_convention(name: &'static str, thing: impl Into<SmolStr>) -> Self {
         let convention = ByConvention { name, thing: thing.into(), device_id: None };
         Self { convention: Some(convention), ..Self::default() }
+    }
+
+    /// Whether it says the same as the other of the thing itself.
+    #[must_use]
+    pub fn describes_like(&self, other: &Self) -> bool {
+        self.title == other.title
+            && self.description == other.description
+            && self.semantic_type == other.semantic_type
+            && self.convention == other.convention
     }
 
     /// Finds what can't be seen in one option alone.

@@ -8,7 +8,7 @@ use crate::mapping::extract::Source;
 use crate::mapping::units;
 
 /// What a rule says of one property.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PropertyRule {
     /// Human-readable title.

@@ -5,7 +5,7 @@ use crate::log::WriteTarget;
 use crate::mapping::template::{Captures, PayloadTemplate, TextTemplate};
 
 /// How a property is written.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriteRule {
     /// Topic that the device takes commands on; `{levels}` of the rule's topic may be used.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use thingway_sdk::Quality;
 use thingway_sdk::{
     Acknowledgement, Adapter, AdapterError, BoxFuture, Command, Reports, ThingId, Timestamp, Value,
 };
@@ -176,6 +177,7 @@ fn reading(value: &str) -> Reading {
         device_time: None,
         received: Timestamp::now(),
         replayed: false,
+        quality: Quality::Good,
     }
 }
 
