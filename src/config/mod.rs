@@ -31,7 +31,7 @@ pub(crate) use suggest::{closest, did_you_mean};
 use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
-use crate::mapping::RuleConfig;
+use crate::mapping::{JoinConfig, RuleConfig};
 use crate::push::webhook::{DeliveryConfig, WebhookConfig};
 use crate::rest::HttpConfig;
 use problem::Problems;
@@ -50,6 +50,8 @@ pub struct Config {
     pub coap: CoapConfig,
     /// What it can't see from messages by itself.
     pub rules: Vec<RuleConfig>,
+    /// Devices that are reached over several ways.
+    pub joins: Vec<JoinConfig>,
     /// Webhooks that are there from the start.
     pub webhooks: Vec<WebhookConfig>,
     /// How webhooks are delivered.
@@ -62,7 +64,7 @@ pub struct Config {
 
 /// The sections of the file.
 const SECTIONS: &[&str] =
-    &["http", "adapters", "coap", "rules", "webhooks", "delivery", "limits", "log"];
+    &["http", "adapters", "coap", "rules", "joins", "webhooks", "delivery", "limits", "log"];
 
 impl Config {
     /// Reads the file, the environment and the command line.
@@ -95,6 +97,7 @@ impl Config {
             adapters: sections.entries("adapters", adapters::read),
             coap: sections.table("coap"),
             rules: sections.list("rules"),
+            joins: sections.list("joins"),
             webhooks: sections.list("webhooks"),
             delivery: sections.table("delivery"),
             limits: sections.table("limits"),
@@ -112,6 +115,7 @@ impl From<check::Read> for Config {
             adapters: values(read.adapters),
             coap: read.coap,
             rules: values(read.rules),
+            joins: values(read.joins),
             webhooks: values(read.webhooks),
             delivery: read.delivery,
             limits: read.limits,

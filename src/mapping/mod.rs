@@ -9,7 +9,9 @@ mod arrival;
 mod consequences;
 mod convention;
 mod conversion;
+mod deadlines;
 mod extract;
+mod join;
 mod landing;
 mod mapper;
 mod names;
@@ -25,6 +27,7 @@ mod trial;
 mod units;
 
 pub use extract::{Decimal, Expression, Field, Format, Source};
+pub use join::JoinConfig;
 pub use mapper::{Applied, Batch, Mapper, Outcome};
 pub use names::Names;
 pub use reader::{Contents, Message};
