@@ -24,7 +24,7 @@ mod tree;
 
 pub use overrides::Overrides;
 pub use problem::{ConfigError, Excerpt, Origin, Problem};
-pub use schema::json_schema;
+pub use schema::{json_schema, promised_schema};
 pub use source::{FileChoice, Loaded, Sources};
 pub(crate) use suggest::{closest, did_you_mean};
 

@@ -15,8 +15,8 @@ use crate::silo::{Count, LinkStatus, MessageRecord, Silo};
 /// Messages in one answer, at most.
 const MOST_MESSAGES: usize = 1000;
 
-pub(crate) fn routes() -> Routes {
-    Routes::default()
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default()
         .with(route!(list_adapters))
         .with(route!(read_adapter))
         .with(route!(list_messages))
