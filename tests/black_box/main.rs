@@ -26,6 +26,7 @@ mod one_websocket_carries_many_things;
 mod other_makers_clients_understand;
 mod plain_reads_are_answered_as_the_router_would;
 mod problem_documents_everywhere;
+mod protocol_events_are_counted;
 mod races_leave_nothing_behind;
 mod representations_and_conditional_requests;
 mod resources_are_as_their_protocol_names_them;

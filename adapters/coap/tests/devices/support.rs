@@ -82,6 +82,7 @@ impl Device {
                         let mut state = state.lock().unwrap();
                         state.observers.retain(|(_, observer)| *observer != gone);
                     }
+                    Incoming::NoAssociation { .. } => {}
                 }
             }
         });
