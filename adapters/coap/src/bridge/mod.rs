@@ -170,7 +170,7 @@ impl Bridge {
     }
 
     fn endpoint_config(&self) -> Config {
-        let mut config = Config::default();
+        let mut config = Config { transmission: self.config.transmission(), ..Config::default() };
         config.limits.body = self.config.max_body_bytes.get();
         config.observe.back_off_limit = BACK_OFF_LIMIT;
         config.observe.poll_at_most = Duration::from_secs(self.config.poll_seconds.get().into());
