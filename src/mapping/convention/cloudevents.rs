@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smol_str::{SmolStr, format_smolstr};
@@ -34,8 +35,10 @@ const MOST_THINGS: usize = 10_000;
 const REMEMBERED: usize = 4096;
 
 /// Events in envelopes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(in crate::mapping) struct CloudEvents {
+    /// Finds the attribute that no envelope is without.
+    version: Finder<'static>,
     rules: HashMap<SmolStr, Arc<RuleConfig>>,
     recent: Recent,
 }
@@ -61,6 +64,13 @@ struct Envelope<'a> {
     data_base64: Option<String>,
 }
 
+impl Default for CloudEvents {
+    fn default() -> Self {
+        let version = Finder::new(b"\"specversion\"");
+        Self { version, rules: HashMap::new(), recent: Recent::default() }
+    }
+}
+
 impl Convention for CloudEvents {
     fn name(&self) -> &'static str {
         NAME
@@ -72,16 +82,14 @@ impl Convention for CloudEvents {
     }
 
     fn take(&mut self, message: &Incoming<'_>, meaning: &mut Meaning) -> Taken {
+        let bytes = &message.payload.bytes;
         let is_declared = is_declared(message.payload.content_type.as_deref());
         // Two looks that cost little, because this is asked of the messages of all topics.
-        if !is_declared && !message.payload.bytes.starts_with(b"{") {
+        let may_be = || bytes.starts_with(b"{") && self.version.find(bytes).is_some();
+        if !is_declared && !may_be() {
             return Taken::NotMine;
         }
-        let text = message.text();
-        let Some(text) = text.filter(|text| is_declared || text.contains("\"specversion\"")) else {
-            return Taken::NotMine;
-        };
-        match serde_json::from_str::<Envelope<'_>>(text) {
+        match serde_json::from_slice::<Envelope<'_>>(bytes) {
             Ok(envelope) if !envelope.is_known() => Taken::Malformed(format!(
                 "version {:?} of CloudEvents is not known; send 1.0",
                 envelope.specversion.chars().take(40).collect::<String>()

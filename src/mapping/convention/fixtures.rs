@@ -162,7 +162,11 @@ impl Stage {
         let thing = self.thing(rule);
         let properties = thing.entry("properties").or_insert_with(|| json!({}));
         for Found { property, value, time, is_bad } in found {
-            let mut shown = rule.properties.get(property.as_str()).map(of_rule).unwrap_or_default();
+            let mut shown = rule
+                .properties
+                .get(property.as_str())
+                .map(|rule| of_rule(rule))
+                .unwrap_or_default();
             shown.insert("value".into(), json(&value));
             shown.extend(time.map(|time| ("time".to_owned(), json!(time))));
             shown.extend(is_bad.then(|| ("is_bad".to_owned(), json!(true))));

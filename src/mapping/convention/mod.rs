@@ -16,13 +16,16 @@ mod homie;
 mod lorawan;
 mod meaning;
 mod members;
+mod standard;
 mod units;
-
-pub(super) use meaning::{Action, Found, Meaning, Step};
 
 use std::borrow::Cow;
 
 use thingway_sdk::{Payload, Timestamp};
+
+pub(super) use meaning::{Action, Found, Meaning, Step};
+pub use standard::Known;
+pub(super) use standard::{Concerned, Conventions, Interpreted};
 
 /// One convention of how devices speak. There is one for each adapter.
 pub(super) trait Convention: Send {

@@ -94,7 +94,7 @@ impl Description {
                     actions.push(property.action(root, &topic, &name));
                 }
                 let of_property = property.rule(root, &topic, node.name.as_deref());
-                rule.properties.insert(name.to_string(), of_property);
+                rule.properties.insert(name.to_string(), Arc::new(of_property));
                 readers.insert(topic, Reader { name, datatype, is_event });
             }
         }

@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::format_smolstr;
 use thingway_sdk::{Number, Timestamp, Value};
 
 use super::{Device, Devices, Heard, Location, Reception, decoded, occurred};

@@ -54,7 +54,11 @@ const OF_NETWORK: [(&str, &str, &str); 10] = [
 
 /// The devices of a network, with what is known of them.
 #[derive(Debug, Clone, Default)]
-struct Devices(HashMap<SmolStr, Arc<RuleConfig>>);
+struct Devices {
+    rules: HashMap<SmolStr, Arc<RuleConfig>>,
+    /// The properties that have a unit or a title: the same for all devices.
+    described: HashMap<String, Arc<PropertyRule>>,
+}
 
 /// Who sent a message.
 struct Device<'a> {
@@ -111,8 +115,8 @@ impl Devices {
         describe: impl Fn(&str) -> Option<PropertyRule>,
         meaning: &mut Meaning,
     ) -> Result<Arc<RuleConfig>, String> {
-        let known = self.0.get(device.key).cloned();
-        if known.is_none() && self.0.len() >= MOST_DEVICES {
+        let known = self.rules.get(device.key).cloned();
+        if known.is_none() && self.rules.len() >= MOST_DEVICES {
             return Err(format!("more than {MOST_DEVICES} LoRaWAN devices"));
         }
         let is_same = |rule: &Arc<RuleConfig>| {
@@ -122,13 +126,11 @@ impl Devices {
         let is_new = |rule: &Option<Arc<RuleConfig>>, name: &str| {
             rule.as_ref().is_none_or(|rule| !rule.properties.contains_key(name))
         };
-        let new: Vec<(String, PropertyRule)> = found
+        let new: Vec<(String, Arc<PropertyRule>)> = found
             .iter()
             .map(|found| found.property.as_str())
             .filter(|name| is_new(&same, name))
-            .filter_map(|name| {
-                Some((name.to_owned(), describe(name).or_else(|| of_network(name))?))
-            })
+            .filter_map(|name| Some((name.to_owned(), self.described(name, &describe)?)))
             .collect();
         if let Some(same) = same.as_ref().filter(|_| new.is_empty()) {
             return Ok(same.clone());
@@ -136,7 +138,7 @@ impl Devices {
         let mut rule = same.as_deref().cloned().unwrap_or_else(|| device.rule());
         rule.properties.extend(new);
         let rule = Arc::new(rule);
-        self.0.insert(device.key.into(), rule.clone());
+        self.rules.insert(device.key.into(), rule.clone());
         if same.is_none() {
             // The device was given another name.
             if let Some(before) = known {
@@ -145,6 +147,21 @@ impl Devices {
             meaning.offer(&rule, device.action());
         }
         Ok(rule)
+    }
+}
+
+impl Devices {
+    fn described(
+        &mut self,
+        name: &str,
+        describe: impl Fn(&str) -> Option<PropertyRule>,
+    ) -> Option<Arc<PropertyRule>> {
+        if let Some(known) = self.described.get(name) {
+            return Some(known.clone());
+        }
+        let rule = Arc::new(describe(name).or_else(|| of_network(name))?);
+        self.described.insert(name.to_owned(), rule.clone());
+        Some(rule)
     }
 }
 
