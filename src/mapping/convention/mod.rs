@@ -9,10 +9,13 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+mod cloudevents;
 #[cfg(test)]
 mod fixtures;
 mod homie;
+mod lorawan;
 mod meaning;
+mod members;
 mod standard;
 mod units;
 

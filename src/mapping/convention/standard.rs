@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use super::cloudevents::CloudEvents;
 use super::homie::Homie;
+use super::lorawan::{ChirpStack, TheThingsStack};
 use super::{Convention, Incoming, Meaning, Taken};
 
 /// The conventions that one adapter's messages may follow. Each has a number, its place here; of
@@ -31,15 +33,25 @@ pub(in crate::mapping) struct Interpreted {
 pub enum Known {
     /// Homie, versions 3 to 5.
     Homie,
+    /// The Things Stack, version 3.
+    TheThingsStack,
+    /// ChirpStack, version 4.
+    Chirpstack,
+    /// CloudEvents in JSON.
+    Cloudevents,
 }
 
 impl Known {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 1] = [Self::Homie];
+    pub const ALL: [Self; 4] =
+        [Self::Homie, Self::TheThingsStack, Self::Chirpstack, Self::Cloudevents];
 
     fn make(self) -> Box<dyn Convention> {
         match self {
             Self::Homie => Box::<Homie>::default(),
+            Self::TheThingsStack => Box::<TheThingsStack>::default(),
+            Self::Chirpstack => Box::<ChirpStack>::default(),
+            Self::Cloudevents => Box::<CloudEvents>::default(),
         }
     }
 }
