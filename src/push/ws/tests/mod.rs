@@ -47,6 +47,8 @@ struct World {
 struct Deaf;
 
 impl Follower for Deaf {
+    fn approach(&self) {}
+
     fn hear(&self, _: &mut Page) {}
 }
 
