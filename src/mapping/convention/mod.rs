@@ -9,7 +9,16 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+#[cfg(test)]
+mod fixture;
+mod forms;
+mod growing;
+mod leaves;
 mod meaning;
+mod shelly;
+mod tasmota;
+mod units;
+mod zigbee2mqtt;
 
 pub(super) use meaning::{Action, Found, Meaning, Step};
 
