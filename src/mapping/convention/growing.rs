@@ -31,7 +31,7 @@ impl Growing {
             return false;
         }
         // Other holders keep the rule as it was: what was said by it stays said.
-        Arc::make_mut(&mut self.0).properties.insert(name.to_owned(), describe());
+        Arc::make_mut(&mut self.0).properties.insert(name.to_owned(), Arc::new(describe()));
         true
     }
 }

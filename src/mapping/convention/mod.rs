@@ -10,21 +10,25 @@
 //! and keeps what announcements said.
 
 #[cfg(test)]
-mod fixture;
+mod fixtures;
 mod forms;
 mod growing;
+mod homie;
 mod leaves;
 mod meaning;
 mod shelly;
+mod standard;
 mod tasmota;
 mod units;
 mod zigbee2mqtt;
 
-pub(super) use meaning::{Action, Found, Meaning, Step};
-
 use std::borrow::Cow;
 
 use thingway_sdk::{Payload, Timestamp};
+
+pub(super) use meaning::{Action, Found, Meaning, Step};
+pub use standard::Known;
+pub(super) use standard::{Concerned, Conventions, Interpreted};
 
 /// One convention of how devices speak. There is one for each adapter.
 pub(super) trait Convention: Send {

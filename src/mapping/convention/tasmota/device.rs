@@ -1,6 +1,7 @@
 //! One Tasmota device: what its messages say.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -62,7 +63,7 @@ impl Device {
         }
     }
 
-    pub(super) fn rule(&self) -> &std::sync::Arc<RuleConfig> {
+    pub(super) fn rule(&self) -> &Arc<RuleConfig> {
         self.thing.rule()
     }
 
@@ -85,7 +86,7 @@ impl Device {
             let title = title.map(str::to_owned);
             self.thing.amend(|rule| {
                 if let Some(property) = rule.properties.get_mut(&relay) {
-                    property.title = title;
+                    Arc::make_mut(property).title = title;
                 }
             });
         }

@@ -3,78 +3,107 @@
 use proptest::prelude::*;
 
 use super::Tasmota;
-use crate::mapping::convention::fixture::{play, take};
-use crate::mapping::convention::{Convention, Taken};
+use crate::mapping::convention::Taken;
+use crate::mapping::convention::fixtures::{Stage, check, survive};
 
 #[test]
-fn devices_are_recognised_announced_and_removed() {
-    play(&mut Tasmota::default(), "tasmota/devices");
+fn fixtures_become_things() {
+    check::<Tasmota>("tasmota");
 }
 
 #[test]
-fn the_plain_form_counts_when_the_state_was_told_long_before() {
-    let mut convention = Tasmota::default();
-    let mut said = |topic: &str, payload: &str, second: i64| {
-        take(&mut convention, topic, payload, false, second * 1_000_000).0
-    };
-    assert_eq!(said("stat/plug/RESULT", r#"{"POWER":"ON"}"#, 0), Taken::Understood);
-    assert_eq!(said("stat/plug/POWER", "ON", 60), Taken::Understood);
-    assert_eq!(said("stat/plug/RESULT", r#"{"POWER":"ON"}"#, 61), Taken::Understood);
-    assert_eq!(said("stat/plug/POWER", "OFF", 62), Taken::Understood);
-    assert_eq!(said("stat/plug/RESULT", r#"{"POWER":"ON"}"#, 63), Taken::Understood);
-    assert!(matches!(said("stat/plug/POWER", "ON", 63), Taken::Nothing(_)));
+fn no_message_makes_it_panic() {
+    survive::<Tasmota>("tasmota");
+}
+
+fn nothing(taken: &Taken) -> bool {
+    matches!(taken, Taken::Nothing(_))
+}
+
+#[test]
+fn a_state_that_is_told_twice_counts_once() {
+    let mut stage = Stage::new(Tasmota::default());
+    let json = r#"{"POWER":"ON"}"#;
+    assert_eq!(stage.publish("stat/plug/RESULT", json), Taken::Understood);
+    assert!(nothing(&stage.publish("stat/plug/POWER", "ON")));
+    assert_eq!(stage.publish("stat/plug/POWER", "ON"), Taken::Understood, "once");
+    assert_eq!(stage.publish("stat/plug/RESULT", json), Taken::Understood);
+    assert_eq!(stage.publish("stat/plug/POWER", "OFF"), Taken::Understood, "another state");
+    assert_eq!(stage.publish("stat/plug/RESULT", json), Taken::Understood);
+    for _ in 0..6 {
+        stage.publish("tele/plug/STATE", r#"{"Time":"2026-01-05T12:00:00","Uptime":"0T00:00:09"}"#);
+    }
+    assert_eq!(stage.publish("stat/plug/POWER", "ON"), Taken::Understood, "long after");
+}
+
+#[test]
+fn a_plug_that_was_there_before_is_asked_for_its_state_once() {
+    let mut stage = Stage::new(Tasmota::default());
+    stage.publish("tele/new/LWT", "Online");
+    assert!(stage.asked.is_empty(), "it tells its state by itself");
+    stage.retained("tele/plug/LWT", "Online");
+    stage.retained("tele/plug/LWT", "Online");
+    let asked: Vec<_> =
+        stage.asked.iter().map(|(topic, part)| (topic.as_str(), part.as_str())).collect();
+    assert_eq!(asked, [("cmnd/plug/STATUS", "10"), ("cmnd/plug/STATUS", "11")]);
+}
+
+#[test]
+fn what_is_no_state_is_accounted_for() {
+    let mut stage = Stage::new(Tasmota::default());
+    stage.publish("tele/plug/LWT", "Online");
+    for (topic, payload) in [
+        ("cmnd/plug/POWER", "TOGGLE"),
+        ("stat/plug/RESULT", r#"{"Command":"Unknown"}"#),
+        ("stat/plug/RESULT", "Done"),
+        ("stat/plug/STATUS", r#"{"Status":{"Module":1}}"#),
+        ("tele/plug/INFO1", r#"{"Info1":{"Version":"12.4.0"}}"#),
+        ("tele/plug/LWT", ""),
+    ] {
+        let taken = stage.publish(topic, payload);
+        assert!(nothing(&taken), "{topic}: {taken:?}");
+    }
+    let taken = stage.publish("tasmota/discovery/DC4F22000003/config", r#"{"mac":"DC4F22000003"}"#);
+    assert!(matches!(taken, Taken::Malformed(_)), "{taken:?}");
+    assert!(matches!(stage.publish("tele/plug/LWT", "perhaps"), Taken::Malformed(_)));
 }
 
 #[test]
 fn another_scheme_is_not_swallowed() {
-    let mut convention = Tasmota::default();
+    let mut stage = Stage::new(Tasmota::default());
     for (topic, payload) in [
         ("stat/x", "1"),
         ("stat/x/POWER", "12.5"),
         ("stat/x/RESULT", r#"{"POWER":12}"#),
         ("stat/x/STATUS", "ok"),
         ("stat/x/STATUS", "{}"),
+        ("tele/x/LWT", "alive"),
         ("tele/x/STATE", r#"{"Time":"2026-01-05T12:00:00"}"#),
         ("tele/x/STATE", r#"{"Time":"noon","a":1}"#),
         ("tele/x/SENSOR", r#"{"time":"2026-01-05T12:00:00","a":1}"#),
         ("cmnd/x/POWER", "ON"),
         ("home/tele/x/STATE", r#"{"Time":"2026-01-05T12:00:00","a":1}"#),
     ] {
-        let (taken, meaning) = take(&mut convention, topic, payload, false, 0);
-        assert_eq!(taken, Taken::NotMine, "{topic}");
-        assert!(meaning.steps.is_empty());
+        assert_eq!(stage.publish(topic, payload), Taken::NotMine, "{topic}");
     }
+    assert!(stage.things.is_empty());
 }
 
 proptest! {
     #[test]
-    fn no_payload_panics(
-        topics in prop::collection::vec(prop_oneof![
-            Just("tele/x/STATE".to_owned()), Just("tele/x/SENSOR".to_owned()),
-            Just("tele/x/LWT".to_owned()), Just("stat/x/RESULT".to_owned()),
-            Just("stat/x/POWER1".to_owned()), Just("stat/x/STATUS11".to_owned()),
-            Just("tasmota/discovery/A/config".to_owned()),
-            Just("tasmota/discovery/A/sensors".to_owned()),
-            "(tele|stat|cmnd)?[a-zA-Z/]{0,12}",
-        ], 1..6),
-        payloads in prop::collection::vec(prop_oneof![
-            ".{0,40}", Just("Online".to_owned()), Just("ON".to_owned()),
-            Just(r#"{"POWER":"ON","Timezone":"+01:00"}"#.to_owned()),
-            ".{0,20}".prop_map(|it| serde_json::json!({"Time": it, "a": {"b": it}, "TempUnit": it}).to_string()),
-            ".{0,20}".prop_map(|it| serde_json::json!({"Time": format!("2026-01-05T12:00:00{it}"), "b": 1}).to_string()),
-            ("[é%a-z/]{0,10}", ".{0,8}").prop_map(|(ft, mac)| serde_json::json!({
-                "mac": mac, "t": "x", "ft": format!("{ft}%prefix%/%topic%/%id%"),
-                "tp": ["cmnd", "stat", "tele"], "rl": [1, 2, 3],
-            }).to_string()),
-        ], 1..6),
-        retained: bool,
+    fn no_announcement_makes_it_panic(
+        pattern in "[é%a-z/]{0,10}", mac in ".{0,8}", time in ".{0,20}", relays in any::<Vec<u8>>(),
     ) {
-        let mut convention = Tasmota::default();
-        for topic in &topics {
-            for payload in &payloads {
-                take(&mut convention, topic, payload, retained, 0);
-            }
-            convention.concerns(topic);
-        }
+        let mut stage = Stage::new(Tasmota::default());
+        let announcement = serde_json::json!({
+            "mac": mac, "t": "x", "ft": format!("{pattern}%prefix%/%topic%/%id%"),
+            "tp": ["cmnd", "stat", "tele"], "rl": relays, "fn": [null, "x"],
+        });
+        stage.publish("tasmota/discovery/A/config", &announcement.to_string());
+        stage.publish("tele/x/LWT", "Online");
+        let sensor = serde_json::json!({
+            "Time": format!("2026-01-05T12:00:00{time}"), "a": 1, "TempUnit": time,
+        });
+        stage.publish("tele/x/SENSOR", &sensor.to_string());
     }
 }

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use thingway_sdk::Value;
 
 use super::NAME;
-use super::exposes::Described;
+use super::exposes::{Described, Shared};
 use super::listed::{Group, Listed};
 use crate::mapping::convention::{Action, Found, Meaning, Taken};
 use crate::mapping::{PropertyRule, RuleConfig, WriteRule};
@@ -42,6 +42,7 @@ pub(super) struct Bridge {
     pub(super) rule: Arc<RuleConfig>,
     /// By their friendly names.
     members: BTreeMap<SmolStr, Member>,
+    shared: Shared,
     /// Bytes of their announcements.
     bytes: usize,
     is_offline: bool,
@@ -75,11 +76,12 @@ impl Bridge {
             data_type: Some("string".into()),
             ..PropertyRule::default()
         };
-        rule.properties.insert("state".into(), state);
+        rule.properties.insert("state".into(), Arc::new(state));
         Self {
             base: base.into(),
             rule: Arc::new(rule),
             members: BTreeMap::new(),
+            shared: Shared::default(),
             bytes: 0,
             is_offline: false,
             is_listed: false,
@@ -97,6 +99,7 @@ impl Bridge {
         let list = refused.readable(list, Listed::device);
         let changed = self.settle(list, false, &mut refused, waiting, meaning);
         self.regroup(&changed, meaning);
+        self.shared.tidy();
         refused.taken()
     }
 
@@ -233,10 +236,11 @@ impl Bridge {
         }
         let described = match &listed.group {
             Some(group) => self.describe_group(group, &topic),
-            None => listed.describe(&topic),
+            None => listed.describe(&topic, &mut self.shared),
         };
         let mut rule = RuleConfig::by_convention(NAME, topic.as_str());
         rule.title = Some(listed.name.to_string());
+        rule.description = described.description;
         rule.properties = described.properties;
         if let (Some(convention), None) = (&mut rule.convention, &listed.group) {
             convention.device_id = Some(listed.identity.clone());
@@ -319,12 +323,12 @@ impl Bridge {
         for member in group.members.iter().filter_map(|one| by_identity.get(one)) {
             for name in SHARED {
                 let Some(property) = member.rule.properties.get(name) else { continue };
-                let of_group = || PropertyRule {
-                    write: property
-                        .write
-                        .as_ref()
-                        .map(|write| WriteRule::to(&set, write.payload.clone())),
-                    ..property.clone()
+                let write = property.write.as_ref();
+                let of_group = || {
+                    Arc::new(PropertyRule {
+                        write: write.map(|write| WriteRule::to(&set, write.payload.clone())),
+                        ..PropertyRule::clone(property)
+                    })
                 };
                 described.properties.entry(name.to_owned()).or_insert_with(of_group);
             }

@@ -1,7 +1,9 @@
 //! What a Zigbee2MQTT device exposes, as properties and actions
 //! (<https://www.zigbee2mqtt.io/guide/usage/exposes.html>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -33,8 +35,32 @@ const GET: u64 = 4;
 /// What a device has.
 #[derive(Default)]
 pub(super) struct Described {
-    pub(super) properties: BTreeMap<String, PropertyRule>,
+    /// Maker and model.
+    pub(super) description: Option<String>,
+    pub(super) properties: BTreeMap<String, Arc<PropertyRule>>,
     pub(super) actions: Vec<Action>,
+}
+
+/// What is said of properties that cannot be written, once for all devices that have them: by the
+/// hash of what it says.
+#[derive(Clone, Default)]
+pub(super) struct Shared(HashMap<u64, Arc<PropertyRule>>);
+
+impl Shared {
+    fn of(&mut self, rule: PropertyRule) -> Arc<PropertyRule> {
+        if rule.write.is_some() {
+            return Arc::new(rule);
+        }
+        let mut hasher = DefaultHasher::new();
+        (&rule.title, &rule.description, &rule.unit, &rule.data_type).hash(&mut hasher);
+        let known = self.0.entry(hasher.finish()).or_insert_with(|| Arc::new(rule.clone()));
+        if **known == rule { known.clone() } else { Arc::new(rule) }
+    }
+
+    /// Lets go of what no device has any more.
+    pub(super) fn tidy(&mut self) {
+        self.0.retain(|_, rule| Arc::strong_count(rule) > 1);
+    }
 }
 
 /// One node of the `exposes` tree: a value (`binary`, `numeric`, `enum`, `text`, `list`), a
@@ -64,11 +90,13 @@ struct Expose {
 impl Described {
     /// What the `exposes` say of the device at this topic. One that can't be read is passed over:
     /// its values come all the same.
-    pub(super) fn by_exposes(exposes: &[&RawValue], topic: &str) -> Self {
+    pub(super) fn by_exposes(exposes: &[&RawValue], topic: &str, shared: &mut Shared) -> Self {
         let mut reading = Reading {
+            described: Self::default(),
             set: format!("{topic}/set"),
             get: format!("{topic}/get"),
-            ..Reading::default()
+            asked: Map::new(),
+            shared,
         };
         let exposes =
             exposes.iter().filter_map(|raw| serde_json::from_str::<Expose>(raw.get()).ok());
@@ -93,16 +121,16 @@ impl Described {
     }
 }
 
-#[derive(Default)]
-struct Reading {
+struct Reading<'s> {
     described: Described,
     set: String,
     get: String,
     /// The payload that asks for all that can be asked for.
     asked: Map<String, Json>,
+    shared: &'s mut Shared,
 }
 
-impl Reading {
+impl Reading<'_> {
     /// `path` are the properties of the composites around.
     fn node<'e>(&mut self, expose: &'e Expose, path: &mut Vec<&'e str>) {
         if path.len() >= DEEPEST {
@@ -167,7 +195,7 @@ impl Reading {
             property.write = written(&self.set, &nested(path, "{value}"));
             self.toggle(expose, &name, path);
         }
-        self.described.properties.insert(name, property);
+        self.described.properties.insert(name, self.shared.of(property));
     }
 
     fn toggle(&mut self, expose: &Expose, name: &str, path: &[&str]) {
@@ -277,7 +305,8 @@ fn ask(asked: &mut Map<String, Json>, path: &[&str]) {
     }
 }
 
-fn clip(text: &str) -> String {
+/// The beginning of a text, where it is too long to be kept.
+pub(super) fn clip(text: &str) -> String {
     let mut end = text.len().min(LONGEST_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
-use super::exposes::Described;
+use super::exposes::{Described, Shared, clip};
 
 /// One entry of `bridge/devices` or `bridge/groups`.
 pub(super) struct Listed<'a> {
@@ -94,21 +94,41 @@ impl<'a> Listed<'a> {
     }
 
     /// What the device at this topic has.
-    pub(super) fn describe(&self, topic: &str) -> Described {
+    pub(super) fn describe(&self, topic: &str, shared: &mut Shared) -> Described {
         #[derive(Deserialize)]
         struct Device<'a> {
             #[serde(borrow, default)]
             definition: Option<Definition<'a>>,
         }
-        #[derive(Deserialize)]
-        struct Definition<'a> {
-            #[serde(borrow, default)]
-            exposes: Vec<&'a RawValue>,
-        }
         // A device that Zigbee2MQTT does not know yet has no definition.
         let device: Result<Device<'_>, _> = serde_json::from_str(self.raw);
-        let definition = device.ok().and_then(|device| device.definition);
-        let exposes = definition.map_or_else(Vec::new, |definition| definition.exposes);
-        Described::by_exposes(&exposes, topic)
+        let Some(definition) = device.ok().and_then(|device| device.definition) else {
+            return Described::default();
+        };
+        let described = Described::by_exposes(&definition.exposes, topic, shared);
+        Described { description: definition.text(), ..described }
+    }
+}
+
+#[derive(Deserialize)]
+struct Definition<'a> {
+    #[serde(borrow, default)]
+    exposes: Vec<&'a RawValue>,
+    #[serde(default)]
+    vendor: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+impl Definition<'_> {
+    /// `Philips 7146060PH: Hue Go`
+    fn text(&self) -> Option<String> {
+        let name: Vec<&str> =
+            [&self.vendor, &self.model].into_iter().filter_map(|it| it.as_deref()).collect();
+        let name = (!name.is_empty()).then(|| name.join(" "));
+        let parts: Vec<String> = name.into_iter().chain(self.description.clone()).collect();
+        (!parts.is_empty()).then(|| clip(&parts.join(": ")))
     }
 }
