@@ -90,16 +90,20 @@ impl fmt::Debug for Applied {
 }
 
 impl Interpreted {
-    /// The convention and what the message means to it.
+    /// The convention, what the message means to it, and what is wrong with a part of it, where
+    /// the rest counts.
     ///
     /// # Errors
     /// What becomes of a message that it does not take in.
-    pub(super) fn understood(self) -> Result<(&'static str, Meaning), Outcome> {
+    pub(super) fn understood(self) -> Result<(&'static str, Meaning, Option<String>), Outcome> {
         let Self { name, taken, meaning, .. } = self;
         match taken {
             Taken::Nothing(reason) => Err(Outcome::Unmapped(format!("{name}: {reason}"))),
-            Taken::Malformed(reason) => Err(Outcome::Failed(format!("{name}: {reason}"))),
-            Taken::Understood | Taken::NotMine => Ok((name, meaning)),
+            Taken::Malformed(reason) if meaning.steps.is_empty() => {
+                Err(Outcome::Failed(format!("{name}: {reason}")))
+            }
+            Taken::Malformed(reason) => Ok((name, meaning, Some(reason))),
+            Taken::Understood | Taken::NotMine => Ok((name, meaning, None)),
         }
     }
 }
@@ -289,12 +293,12 @@ impl Batch<'_> {
             return Ok(Message { place, ..message });
         };
         let convention = interpreted.convention;
-        let (name, meaning) = interpreted.understood()?;
+        let (name, meaning, note) = interpreted.understood()?;
         self.redirect(convention, &meaning);
         if let Some(route) = new {
             self.learned.routes.remember(route, self.mapper.limits.properties);
         }
-        Ok(Message::meant(name, meaning))
+        Ok(Message { note, ..Message::meant(name, meaning) })
     }
 
     /// What a convention says of addresses counts at once, also for messages of the same batch.

@@ -12,12 +12,18 @@
 mod cloudevents;
 #[cfg(test)]
 mod fixtures;
+mod forms;
+mod growing;
 mod homie;
+mod leaves;
 mod lorawan;
 mod meaning;
 mod members;
+mod shelly;
 mod standard;
+mod tasmota;
 mod units;
+mod zigbee2mqtt;
 
 use std::borrow::Cow;
 

@@ -3,6 +3,9 @@ use serde::{Deserialize, Serialize};
 use super::cloudevents::CloudEvents;
 use super::homie::Homie;
 use super::lorawan::{ChirpStack, TheThingsStack};
+use super::shelly::Shelly;
+use super::tasmota::Tasmota;
+use super::zigbee2mqtt::Zigbee2Mqtt;
 use super::{Convention, Incoming, Meaning, Taken};
 
 /// The conventions that one adapter's messages may follow. Each has a number, its place here; of
@@ -33,6 +36,13 @@ pub(in crate::mapping) struct Interpreted {
 pub enum Known {
     /// Homie, versions 3 to 5.
     Homie,
+    /// Zigbee2MQTT.
+    #[serde(rename = "zigbee2mqtt")]
+    Zigbee2Mqtt,
+    /// Tasmota.
+    Tasmota,
+    /// Shelly, all generations.
+    Shelly,
     /// The Things Stack, version 3.
     TheThingsStack,
     /// ChirpStack, version 4.
@@ -43,12 +53,22 @@ pub enum Known {
 
 impl Known {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 4] =
-        [Self::Homie, Self::TheThingsStack, Self::Chirpstack, Self::Cloudevents];
+    pub const ALL: [Self; 7] = [
+        Self::Homie,
+        Self::Zigbee2Mqtt,
+        Self::Tasmota,
+        Self::Shelly,
+        Self::TheThingsStack,
+        Self::Chirpstack,
+        Self::Cloudevents,
+    ];
 
     fn make(self) -> Box<dyn Convention> {
         match self {
             Self::Homie => Box::<Homie>::default(),
+            Self::Zigbee2Mqtt => Box::<Zigbee2Mqtt>::default(),
+            Self::Tasmota => Box::<Tasmota>::default(),
+            Self::Shelly => Box::<Shelly>::default(),
             Self::TheThingsStack => Box::<TheThingsStack>::default(),
             Self::Chirpstack => Box::<ChirpStack>::default(),
             Self::Cloudevents => Box::<CloudEvents>::default(),
