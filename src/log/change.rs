@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
-use thingway_sdk::codec::{self, EncodeError};
+use thingway_sdk::codec;
 use thingway_sdk::{Address, Form, Payload, Quality, ThingId, Timestamp, Value};
 
 use super::Lane;
@@ -106,12 +106,13 @@ impl WriteTarget {
     /// The payload that says this value of the property.
     ///
     /// # Errors
-    /// When the form's media type can't say it.
-    pub fn payload(&self, value: &Value, property: &Property) -> Result<Payload, EncodeError> {
+    /// When the form's media type, or the device, has no way to say it.
+    pub fn payload(&self, value: &Value, property: &Property) -> Result<Payload, String> {
         let content_type = self.form.content_type.clone();
         let bytes = match &self.template {
-            Some(template) => template.fill(value),
-            None => codec::encode(value, content_type.as_deref(), &property.name, property.unit())?,
+            Some(template) => template.fill(value)?,
+            None => codec::encode(value, content_type.as_deref(), &property.name, property.unit())
+                .map_err(|error| error.to_string())?,
         };
         Ok(Payload { bytes: bytes.into(), content_type })
     }

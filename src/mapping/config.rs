@@ -225,7 +225,7 @@ pub struct Qos(u8);
 
 impl Qos {
     /// As the `mqv:qos` form term.
-    fn to_term(self) -> Value {
+    pub(super) fn to_term(self) -> Value {
         Value::Text(smol_str::format_smolstr!("{}", self.0))
     }
 }
@@ -238,6 +238,6 @@ impl TryFrom<u8> for Qos {
     }
 }
 
-fn default_qos() -> Qos {
+pub(super) fn default_qos() -> Qos {
     Qos(1)
 }

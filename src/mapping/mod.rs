@@ -6,6 +6,7 @@
 mod arrival;
 mod config;
 mod convention;
+mod jinja;
 mod mapper;
 mod names;
 mod offer;

@@ -9,6 +9,7 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+mod home_assistant;
 mod meaning;
 mod units;
 
