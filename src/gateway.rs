@@ -213,7 +213,13 @@ async fn silos(
             built.map_err(|cause| StartError::Adapter { name: entry.name.clone(), cause })?;
         servers.extend(built.listens.map(|listening| (entry.name.clone(), listening)));
         let name: Arc<str> = entry.name.as_str().into();
-        let mapper = Mapper::new(name.clone(), &rules, names.clone(), config.limits.clone());
+        let mapper = Mapper::new(
+            name.clone(),
+            &config.mapping,
+            &rules,
+            names.clone(),
+            config.limits.clone(),
+        );
         silos.push(Silo::new(
             entry.protocol.name(),
             name,

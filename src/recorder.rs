@@ -13,7 +13,7 @@ use thingway_sdk::{Address, Offer, Quality, ThingId, Timestamp, Value};
 
 use crate::limits::Limits;
 use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State};
-use crate::mapping::RuleConfig;
+use crate::mapping::{PayloadTemplate, RuleConfig};
 use crate::registry::{Description, Registry, Slot, Thing};
 
 /// Turns what was observed into changes.
@@ -50,6 +50,8 @@ pub struct Reading {
     /// Whether it tells of the present rather than of something that happened just now: kept by
     /// the silo for newcomers, or sent once more.
     pub replayed: bool,
+    /// How far the device itself trusts it.
+    pub quality: Quality,
 }
 
 /// What became of one reading.
@@ -122,7 +124,7 @@ impl Recorder {
             let mut writing = self.write();
             marked += things
                 .iter()
-                .map(|thing| writing.mark_stale(thing, adapter, None, now))
+                .map(|thing| writing.mark_stale(thing, adapter, None, now).len())
                 .sum::<usize>();
         }
         marked
@@ -165,7 +167,9 @@ impl<'a> Writing<'a> {
         now: Timestamp,
     ) -> Result<Arc<Thing>, Refusal> {
         if let Some(thing) = self.recorder.registry.get(id) {
-            thing.adopt(rule);
+            if thing.adopt(rule) {
+                self.redescribe(&thing);
+            }
             return Ok(thing);
         }
         self.refuse_more_properties()?;
@@ -210,32 +214,57 @@ impl<'a> Writing<'a> {
     }
 
     /// Marks what came over an adapter as stale: all of it, or only what came from one address.
-    /// Returns how many states that were.
+    /// Returns the places of those states, with the revisions that they have now.
     pub fn mark_stale(
         &mut self,
         thing: &Arc<Thing>,
         adapter: &str,
         address: Option<&Address>,
         now: Timestamp,
-    ) -> usize {
-        if thing.is_deleted() {
-            return 0;
-        }
-        let mut fold = self.fold(thing);
-        let fresh = |slot: &Slot| {
-            &*slot.property.adapter == adapter
-                && address.is_none_or(|address| slot.address == *address)
-                && slot.state.quality != Quality::Stale
-        };
-        let marked: Vec<usize> = (0..fold.slots.len()).filter(|i| fresh(&fold.slots[*i])).collect();
-        for index in &marked {
-            let state = State { quality: Quality::Stale, ..fold.slots[*index].state.clone() };
-            fold.put(*index, state, now);
-        }
-        marked.len()
+    ) -> Vec<(usize, Seq)> {
+        let mut places = Vec::new();
+        let mut place = 0;
+        thing.each_slot(|slot| {
+            let is_meant = &*slot.property.adapter == adapter
+                && address.is_none_or(|address| slot.address == *address);
+            places.extend(is_meant.then_some(place));
+            place += 1;
+        });
+        self.mark_places_stale(thing, places.into_iter(), now)
     }
 
-    /// Gives the thing an action, unless it has it already.
+    /// Marks states as stale that are not yet, by their places; returns those, with the revisions
+    /// that they have now.
+    pub fn mark_places_stale(
+        &mut self,
+        thing: &Arc<Thing>,
+        places: impl Iterator<Item = usize>,
+        now: Timestamp,
+    ) -> Vec<(usize, Seq)> {
+        if thing.is_deleted() {
+            return Vec::new();
+        }
+        let mut fold = self.fold(thing);
+        let marked = places.filter_map(|place| {
+            fold.requalify(place, now, |slot| slot.state.quality != Quality::Stale, Quality::Stale)
+        });
+        marked.collect()
+    }
+
+    /// States that became stale with these revisions are as good as they were.
+    pub fn vouch(&mut self, thing: &Arc<Thing>, stale: &[(usize, Seq)], now: Timestamp) {
+        if thing.is_deleted() {
+            return;
+        }
+        let mut fold = self.fold(thing);
+        for (place, revision) in stale {
+            let is_meant = |slot: &Slot| slot.revision == *revision;
+            fold.requalify(*place, now, is_meant, Quality::Good);
+        }
+    }
+
+    /// Gives the thing an action, unless it has it already; `payload` is what it is invoked with,
+    /// where that is not its input as it is.
     ///
     /// # Errors
     /// When it has too many.
@@ -244,9 +273,10 @@ impl<'a> Writing<'a> {
         thing: &Arc<Thing>,
         adapter: &Arc<str>,
         offer: &Offer,
+        payload: Option<PayloadTemplate>,
     ) -> Result<(), Refusal> {
         let most = self.recorder.limits.properties_per_thing;
-        if thing.offer(adapter, offer, most)? {
+        if thing.offer(adapter, offer, payload, most)? {
             self.redescribe(thing);
         }
         Ok(())
@@ -504,6 +534,20 @@ impl Fold<'_, '_> {
         self.slots.len()
     }
 
+    /// Gives the state in a place another quality, if it is meant: its place and new revision.
+    fn requalify(
+        &mut self,
+        index: usize,
+        now: Timestamp,
+        is_meant: impl FnOnce(&Slot) -> bool,
+        quality: Quality,
+    ) -> Option<(usize, Seq)> {
+        let slot = self.slots.get(index).filter(|slot| is_meant(slot))?;
+        let state = State { quality, ..slot.state.clone() };
+        self.put(index, state, now);
+        Some((index, self.slots.get(index)?.revision))
+    }
+
     fn put(&mut self, index: usize, state: State, recorded: Timestamp) {
         let Ok(place) = u32::try_from(index) else { return };
         if let Some(slot) = self.slots.get_mut(index) {
@@ -518,7 +562,7 @@ impl Reading {
     /// What becomes of it, given the state that is held.
     fn compare(&self, slot: &Slot) -> Verdict {
         let held = &slot.state;
-        let repeats = || held.quality == Quality::Good && held.value == self.value;
+        let repeats = || held.quality == self.quality && held.value == self.value;
         match self.device_time {
             Some(time) if time < slot.newest_device_time => Verdict::Older,
             Some(time) if time == slot.newest_device_time && repeats() => Verdict::Repeated,
@@ -536,7 +580,7 @@ impl Reading {
             value: self.value,
             time: self.device_time.unwrap_or(self.received),
             received: self.received,
-            quality: Quality::Good,
+            quality: self.quality,
             replayed: self.replayed,
         }
     }

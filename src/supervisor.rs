@@ -29,7 +29,12 @@ pub fn supervise(silo: Arc<Silo>, stop: CancellationToken) -> JoinHandle<()> {
             let started = Instant::now();
             let reports = Reports::new(Arc::new(SiloIntake(silo.clone())));
             // A defect in one adapter, or in what it sets off, must not take the others along.
-            match AssertUnwindSafe(silo.adapter.run(reports, stop.clone())).catch_unwind().await {
+            let run = AssertUnwindSafe(silo.adapter.run(reports, stop.clone())).catch_unwind();
+            let ended = tokio::select! {
+                ended = run => ended,
+                never = silo.ask_devices() => match never {},
+            };
+            match ended {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => lost(&silo, &error.to_string()),
                 Err(_) => lost(&silo, "the adapter has a defect and panicked; the log has more"),

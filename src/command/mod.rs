@@ -104,7 +104,7 @@ impl Commands {
         input: Option<&Value>,
     ) -> Result<watch::Receiver<CommandRecord>, WriteError> {
         let form = action.form();
-        let payload = encoded(input, &form, &action.name).map_err(WriteError::BadValue)?;
+        let payload = encoded(input, &form, action).map_err(WriteError::BadValue)?;
         let silo = self.silo(&action.adapter)?;
         let place = self.place()?;
         let request = Request::Invoke { action: action.name.clone(), output: None };
@@ -170,12 +170,15 @@ impl Commands {
     }
 }
 
-/// The payload that an action is invoked with; empty without input.
-fn encoded(input: Option<&Value>, form: &Form, action: &str) -> Result<Payload, String> {
-    let Some(input) = input else { return Ok(Payload::default()) };
-    within_limits(input)?;
+/// The payload that an action is invoked with; empty without input, unless the action says more.
+fn encoded(input: Option<&Value>, form: &Form, action: &Action) -> Result<Payload, String> {
+    input.map_or(Ok(()), within_limits)?;
     let content_type = form.content_type.clone();
-    let bytes = codec::encode(input, content_type.as_deref(), action, None);
-    let bytes = bytes.map_err(|error| error.to_string())?.into();
-    Ok(Payload { bytes, content_type })
+    let bytes = match (&action.payload, input) {
+        (Some(template), input) => template.fill(input.unwrap_or(&Value::Null))?,
+        (None, None) => return Ok(Payload::default()),
+        (None, Some(input)) => codec::encode(input, content_type.as_deref(), &action.name, None)
+            .map_err(|error| error.to_string())?,
+    };
+    Ok(Payload { bytes: bytes.into(), content_type })
 }

@@ -31,7 +31,7 @@ pub(crate) use suggest::{closest, did_you_mean};
 use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
-use crate::mapping::RuleConfig;
+use crate::mapping::{MappingConfig, RuleConfig};
 use crate::push::webhook::{DeliveryConfig, WebhookConfig};
 use crate::rest::HttpConfig;
 use problem::Problems;
@@ -48,6 +48,8 @@ pub struct Config {
     pub adapters: Vec<AdapterEntry>,
     /// CoAP beside the adapters.
     pub coap: CoapConfig,
+    /// What it makes of messages by itself.
+    pub mapping: MappingConfig,
     /// What it can't see from messages by itself.
     pub rules: Vec<RuleConfig>,
     /// Webhooks that are there from the start.
@@ -62,7 +64,7 @@ pub struct Config {
 
 /// The sections of the file.
 const SECTIONS: &[&str] =
-    &["http", "adapters", "coap", "rules", "webhooks", "delivery", "limits", "log"];
+    &["http", "adapters", "coap", "mapping", "rules", "webhooks", "delivery", "limits", "log"];
 
 impl Config {
     /// Reads the file, the environment and the command line.
@@ -94,6 +96,7 @@ impl Config {
             http: sections.table("http"),
             adapters: sections.entries("adapters", adapters::read),
             coap: sections.table("coap"),
+            mapping: sections.table("mapping"),
             rules: sections.list("rules"),
             webhooks: sections.list("webhooks"),
             delivery: sections.table("delivery"),
@@ -111,6 +114,7 @@ impl From<check::Read> for Config {
             http: read.http,
             adapters: values(read.adapters),
             coap: read.coap,
+            mapping: read.mapping,
             rules: values(read.rules),
             webhooks: values(read.webhooks),
             delivery: read.delivery,

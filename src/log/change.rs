@@ -83,13 +83,21 @@ impl Property {
         ruled.or(self.told.title.as_deref())
     }
 
+    /// Its semantic types: those that a rule names, else those that the device tells.
+    #[must_use]
+    pub fn semantic_type(&self) -> Option<&str> {
+        let ruled = self.rule.as_ref().and_then(|rule| rule.semantic_type.as_deref());
+        ruled.or(self.told.semantic_type.as_deref())
+    }
+
     /// Whether its description says the same as the other's.
     #[must_use]
     pub fn reads_like(&self, other: &Self) -> bool {
         self.unit() == other.unit()
             && self.title() == other.title()
-            && self.told.semantic_type == other.told.semantic_type
+            && self.semantic_type() == other.semantic_type()
             && self.write.is_some() == other.write.is_some()
+            && self.rule == other.rule
     }
 }
 

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use thingway_sdk::{Address, Observation, Subject, Value, codec};
+use thingway_sdk::{Observation, Quality, Value, codec};
 
 use super::RuleConfig;
-use super::mapper::{Applied, Mapper, Origin, Outcome, Slots};
+use super::convention::Found;
+use super::landing::{Landing, Place};
+use super::mapper::{Applied, Mapper, Origin, Outcome};
 use super::names;
+use super::properties::Properties;
 use super::reader::{Contents, Message, Shape};
-use super::route::{Properties, Route};
-use crate::log::{Property, Told};
-use crate::recorder::{Fold, Reading, Refusal, Verdict, Writing};
+use super::route::Route;
+use crate::recorder::Writing;
 use crate::registry::Thing;
 
 /// One message on its way into the registry.
@@ -33,6 +35,7 @@ impl<'a, 'w> Arrival<'a, 'w> {
         Self { mapper, observation, properties, writing }
     }
 
+    /// What becomes of a message whose leaves are known.
     pub(super) fn outcome(
         &mut self,
         route: &mut Route,
@@ -44,8 +47,35 @@ impl<'a, 'w> Arrival<'a, 'w> {
             Some(event) => self.occurrence(&event, route, message, contents),
             None => self.states(route, message, contents),
         };
+        route.is_news = false;
         self.writing.settle(self.observation.received);
         outcome
+    }
+
+    /// What becomes of values that a convention found.
+    pub(super) fn found(
+        &mut self,
+        thing: Arc<Thing>,
+        rule: &Arc<RuleConfig>,
+        found: Vec<Found>,
+    ) -> Outcome {
+        let place = Place {
+            adapter: &self.mapper.adapter,
+            address: &self.observation.address,
+            rule: Some(rule),
+            about: None,
+            is_news: true,
+            is_alone: false,
+        };
+        let mut landing = Landing::new(place, self.observation, self.properties);
+        let mut fold = self.writing.fold(&thing);
+        for Found { property, value, time, is_bad } in found {
+            let quality = if is_bad { Quality::Bad } else { Quality::Good };
+            let reading = landing.reading(value, time, quality);
+            landing.put(&property, None, reading, &mut fold);
+        }
+        drop(fold);
+        landing.end(thing, self.writing)
     }
 
     fn states(&mut self, route: &mut Route, message: &Message, contents: &mut Contents) -> Outcome {
@@ -54,7 +84,9 @@ impl<'a, 'w> Arrival<'a, 'w> {
         }
         let observation = self.observation;
         let about = observation.about.as_ref();
-        let is_news = about.is_some_and(|about| route.learn(about));
+        if let Some(about) = about {
+            route.learn(about);
+        }
         let thing = match self.target(route, message.shape) {
             Ok(thing) => thing,
             Err(reason) => return Outcome::Failed(reason),
@@ -68,39 +100,23 @@ impl<'a, 'w> Arrival<'a, 'w> {
             address: &observation.address,
             rule: route.rule.as_ref(),
             about,
-            is_news,
+            is_news: route.is_news,
             is_alone: message.leaves.len() == 1,
         };
-        let mut tally = Tally::default();
+        let mut landing = Landing::new(place, observation, self.properties);
+        landing.guess = route.first as usize;
         let mut fold = self.writing.fold(&thing);
-        // A device sends the same leaves in the same order, as a rule: the next place is the guess.
-        let mut guess = route.first as usize;
         for index in message.leaves.clone() {
             let (unit, time) =
                 contents.own(message, index).map_or((None, None), |own| (own.unit, own.time));
             let Some((path, value)) = contents.take(index) else { break };
-            let reading = Reading {
-                value,
-                device_time: time.or(message.device_time),
-                received: observation.received,
-                replayed: observation.is_replayed(),
-            };
+            let reading = landing.reading(value, time.or(message.device_time), Quality::Good);
             let name = if message.shape == Shape::Whole { &whole_name } else { path };
-            let put = match fold.find(name, place.adapter, place.address, guess) {
-                Ok(slot) => place.observe(slot, unit, reading, &mut fold, self.properties),
-                Err(name) => place.add(name, unit, reading, &mut fold, self.properties),
-            };
-            match put {
-                Ok((slot, verdict)) => {
-                    guess = slot + 1;
-                    tally.note(slot, verdict);
-                }
-                Err(refusal) => tally.refused.push(refusal),
-            }
+            landing.put(name, unit, reading, &mut fold);
         }
         drop(fold);
-        route.first = tally.slots.first().copied().unwrap_or_default();
-        tally.outcome(thing)
+        route.first = landing.first();
+        landing.end(thing, self.writing)
     }
 
     fn occurrence(
@@ -123,13 +139,14 @@ impl<'a, 'w> Arrival<'a, 'w> {
             Shape::Whole => contents.take(message.leaves.start).map(|(_, value)| value),
             Shape::Object => {
                 let limits = self.mapper.limits.codec();
-                codec::whole(&self.observation.payload, message.encoding, &limits)
+                let encoding = message.encoding;
+                encoding.and_then(|it| codec::whole(&self.observation.payload, it, &limits))
             }
         };
         let received = self.observation.received;
         let time = message.device_time.unwrap_or(received);
         self.writing.occurred(&thing, event, whole.unwrap_or(Value::Null), time, received);
-        Outcome::Applied(Applied { thing, slots: Slots::new(), note: None })
+        Outcome::Applied(Applied { thing: Some(thing), ..Applied::default() })
     }
 
     /// The property that the payload as a whole is.
@@ -144,119 +161,5 @@ impl<'a, 'w> Arrival<'a, 'w> {
         let Observation { address, about, received, .. } = self.observation;
         let origin = Origin { address, about: about.as_ref(), received: *received };
         self.mapper.target(route, shape, &origin, self.writing)
-    }
-}
-
-/// Where the leaves of one message come from.
-struct Place<'a> {
-    adapter: &'a Arc<str>,
-    address: &'a Address,
-    rule: Option<&'a Arc<RuleConfig>>,
-    about: Option<&'a Arc<Subject>>,
-    /// What it is about was not known before.
-    is_news: bool,
-    /// There is only one leaf.
-    is_alone: bool,
-}
-
-impl Place<'_> {
-    /// A reading of a property that is known.
-    fn observe(
-        &self,
-        slot: usize,
-        unit: Option<SmolStr>,
-        reading: Reading,
-        fold: &mut Fold<'_, '_>,
-        properties: &mut Properties,
-    ) -> Result<(usize, Verdict), Refusal> {
-        let verdict = fold.observe(slot, reading);
-        let unit = unit.filter(|_| verdict == Ok(Verdict::Applied));
-        if self.is_news || unit.is_some() {
-            self.tell(slot, unit, fold, properties);
-        }
-        verdict.map(|verdict| (slot, verdict))
-    }
-
-    /// The first reading of a property.
-    fn add(
-        &self,
-        name: SmolStr,
-        unit: Option<SmolStr>,
-        reading: Reading,
-        fold: &mut Fold<'_, '_>,
-        properties: &mut Properties,
-    ) -> Result<(usize, Verdict), Refusal> {
-        let slot = fold.property_count();
-        let property = self.describe(name, slot, self.told(unit), properties);
-        fold.add(property, self.address.clone(), reading).map(|()| (slot, Verdict::Applied))
-    }
-
-    fn tell(
-        &self,
-        slot: usize,
-        unit: Option<SmolStr>,
-        fold: &mut Fold<'_, '_>,
-        properties: &mut Properties,
-    ) {
-        let Some(known) = fold.property(slot) else { return };
-        let told = self.told(unit.or_else(|| known.told.unit.clone()));
-        if told != known.told {
-            let property = self.describe(known.name.clone(), slot, told, properties);
-            fold.describe(slot, property);
-        }
-    }
-
-    fn describe(
-        &self,
-        name: SmolStr,
-        slot: usize,
-        told: Told,
-        properties: &mut Properties,
-    ) -> Arc<Property> {
-        properties.describe(name, slot, self.adapter, self.address, self.rule, told)
-    }
-
-    /// What is told of one leaf. Title and type are those of the resource, so they go to a
-    /// property only where it is alone there.
-    fn told(&self, unit: Option<SmolStr>) -> Told {
-        let Some(about) = self.about else { return Told { unit, ..Told::default() } };
-        let Subject { title, semantic_type, form, .. } = &**about;
-        let named = self.is_alone.then(|| (title.clone(), semantic_type.clone()));
-        let (title, semantic_type) = named.unwrap_or_default();
-        Told { unit, title, semantic_type, form: form.clone() }
-    }
-}
-
-/// Counts what became of the leaves of one message.
-#[derive(Default)]
-struct Tally {
-    slots: Slots,
-    applied: bool,
-    older: bool,
-    refused: Vec<Refusal>,
-}
-
-impl Tally {
-    fn note(&mut self, slot: usize, verdict: Verdict) {
-        self.slots.extend(u32::try_from(slot));
-        self.applied |= verdict == Verdict::Applied;
-        self.older |= verdict == Verdict::Older;
-    }
-
-    fn outcome(self, thing: Arc<Thing>) -> Outcome {
-        let refusal = self.refused.first().map(ToString::to_string);
-        if self.slots.is_empty() {
-            return Outcome::Failed(refusal.unwrap_or_default());
-        }
-        let note = refusal
-            .map(|reason| format!("{} properties were left out: {reason}", self.refused.len()));
-        let applied = Applied { thing, slots: self.slots, note };
-        if self.applied {
-            Outcome::Applied(applied)
-        } else if self.older {
-            Outcome::Duplicate(applied, "its time is older than that of the state held")
-        } else {
-            Outcome::Duplicate(applied, "it repeats the state held")
-        }
     }
 }

@@ -1,16 +1,33 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use smol_str::SmolStr;
 use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Form, Operation, Value};
 
+use super::convention::Known;
 use super::template::{AddressPattern, Captures, PayloadTemplate, TextTemplate};
 use crate::log::WriteTarget;
 
+/// `[mapping]`: what the gateway makes of messages by itself.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MappingConfig {
+    /// The conventions of devices that are recognised; with none, only rules and what can be seen
+    /// in a message count.
+    pub conventions: Vec<Known>,
+}
+
+impl Default for MappingConfig {
+    fn default() -> Self {
+        Self { conventions: Known::ALL.to_vec() }
+    }
+}
+
 /// `[[rules]]`: what the gateway can't see from the messages of a topic by itself. The first rule
 /// whose topic matches is the one that counts. Conventions make rules, too.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// Only messages of this adapter; every adapter when left out.
@@ -24,14 +41,17 @@ pub struct RuleConfig {
     pub thing: Option<TextTemplate>,
     /// Human-readable title of the thing.
     pub title: Option<String>,
-    /// Semantic type of the thing, as TD `@type`.
+    /// Human-readable description of the thing.
+    pub description: Option<String>,
+    /// Semantic type of the thing, as TD `@type`; several with blanks between.
     #[serde(rename = "type")]
     pub semantic_type: Option<String>,
     /// Name of the event that each message on the topic is; the payload is its data.
     pub event: Option<String>,
     /// What is known of the thing's properties, by name.
     #[serde(default)]
-    pub properties: BTreeMap<String, PropertyRule>,
+    #[schema(value_type = BTreeMap<String, PropertyRule>)]
+    pub properties: BTreeMap<String, Arc<PropertyRule>>,
     /// Set where a convention made the rule, which is then about one thing.
     #[serde(skip)]
     #[schema(ignore)]
@@ -56,6 +76,15 @@ impl RuleConfig {
     pub fn by_convention(name: &'static str, thing: impl Into<SmolStr>) -> Self {
         let convention = ByConvention { name, thing: thing.into(), device_id: None };
         Self { convention: Some(convention), ..Self::default() }
+    }
+
+    /// Whether it says the same as the other of the thing itself.
+    #[must_use]
+    pub fn describes_like(&self, other: &Self) -> bool {
+        self.title == other.title
+            && self.description == other.description
+            && self.semantic_type == other.semantic_type
+            && self.convention == other.convention
     }
 
     /// Finds what can't be seen in one option alone.
@@ -87,7 +116,7 @@ impl RuleConfig {
 }
 
 /// What a rule says of one property.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PropertyRule {
     /// Human-readable title.
@@ -145,6 +174,10 @@ impl PropertyRule {
         }
     }
 
+    pub fn take_in(&self, value: Value) -> Result<Value, String> {
+        Ok(value)
+    }
+
     /// Whether a value may be written.
     ///
     /// # Errors
@@ -176,7 +209,7 @@ impl PropertyRule {
 }
 
 /// How a property is written.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriteRule {
     /// Topic that the device takes commands on; `{levels}` of the rule's topic may be used.

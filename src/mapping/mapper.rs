@@ -1,16 +1,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 use thingway_sdk::codec::{self, DecodeError};
-use thingway_sdk::{Address, Observation, Subject, Timestamp};
+use thingway_sdk::{Address, Form, Observation, Payload, Subject, Timestamp};
 
-use super::RuleConfig;
 use super::arrival::Arrival;
+use super::convention::{Concerned, Conventions, Incoming, Interpreted, Meaning, Step, Taken};
 use super::names::{self, Names};
+use super::properties::Properties;
+use super::reach::Reach;
 use super::reader::{Collector, Contents, Message, Shape};
-use super::route::{Properties, Route, Routes};
+use super::route::{Route, Routes, Says};
+use super::{MappingConfig, RuleConfig};
 use crate::limits::Limits;
 use crate::recorder::Writing;
 use crate::registry::Thing;
@@ -18,17 +22,28 @@ use crate::registry::Thing;
 /// Maps the messages of one adapter.
 pub struct Mapper {
     pub(super) adapter: Arc<str>,
-    rules: Vec<Arc<RuleConfig>>,
-    names: Arc<Names>,
+    pub(super) names: Arc<Names>,
     pub(super) limits: Limits,
-    pub(super) learned: Mutex<Learned>,
+    learned: Mutex<Learned>,
 }
 
-/// What was learned from the messages so far.
+/// What was said and learned so far.
 #[derive(Default)]
 pub(super) struct Learned {
+    pub(super) rules: Vec<Arc<RuleConfig>>,
+    pub(super) conventions: Conventions,
     pub(super) routes: Routes,
-    properties: Properties,
+    pub(super) properties: Properties,
+    pub(super) reach: Reach,
+    /// What devices are to be asked when the batch ends.
+    pub(super) questions: Vec<(Form, Payload)>,
+}
+
+/// The mapping of one batch of messages: each is first read, which needs no other lock, then
+/// applied in the recorder's turn.
+pub struct Batch<'a> {
+    pub(super) mapper: &'a Mapper,
+    pub(super) learned: MutexGuard<'a, Learned>,
 }
 
 /// Where something came from.
@@ -45,7 +60,7 @@ pub(super) type Slots = SmallVec<[u32; 4]>;
 /// What became of one message.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// At least one property has a new state, or an event occurred.
+    /// At least one property has a new state, an event occurred, or something was announced.
     Applied(Applied),
     /// Nothing in it was newer than what is known.
     Duplicate(Applied, &'static str),
@@ -56,10 +71,10 @@ pub enum Outcome {
 }
 
 /// Where a message went.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Applied {
-    /// The thing.
-    pub thing: Arc<Thing>,
+    /// The thing; the first one, where it spoke of several. None where it only announced.
+    pub thing: Option<Arc<Thing>>,
     /// The places of its properties that the message spoke of.
     pub slots: Slots,
     /// What was left out, and why.
@@ -68,7 +83,22 @@ pub struct Applied {
 
 impl fmt::Debug for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.thing.id(), self.slots)
+        write!(f, "{:?} {:?}", self.thing.as_ref().map(|thing| thing.id()), self.slots)
+    }
+}
+
+impl Interpreted {
+    /// The convention and what the message means to it.
+    ///
+    /// # Errors
+    /// What becomes of a message that it does not take in.
+    pub(super) fn understood(self) -> Result<(&'static str, Meaning), Outcome> {
+        let Self { name, taken, meaning, .. } = self;
+        match taken {
+            Taken::Nothing(reason) => Err(Outcome::Unmapped(format!("{name}: {reason}"))),
+            Taken::Malformed(reason) => Err(Outcome::Failed(format!("{name}: {reason}"))),
+            Taken::Understood | Taken::NotMine => Ok((name, meaning)),
+        }
     }
 }
 
@@ -77,89 +107,56 @@ impl Mapper {
     #[must_use]
     pub fn new(
         adapter: Arc<str>,
+        config: &MappingConfig,
         rules: &[Arc<RuleConfig>],
         names: Arc<Names>,
         limits: Limits,
     ) -> Self {
+        let mapper = Self { adapter, names, limits, learned: Mutex::default() };
+        let conventions = Conventions::wanted(&config.conventions);
+        *mapper.learned.lock() =
+            Learned { rules: mapper.concerning(rules), conventions, ..Learned::default() };
+        mapper
+    }
+
+    /// Begins to map a batch: others of the same adapter wait until it is dropped.
+    #[must_use]
+    pub fn begin(&self) -> Batch<'_> {
+        let mut learned = self.learned.lock();
+        learned.routes.begin();
+        Batch { mapper: self, learned }
+    }
+
+    /// Other rules from here on: what they say of an address counts from its next message.
+    pub fn set_rules(&self, rules: &[Arc<RuleConfig>]) {
+        let Learned { rules: known, routes, .. } = &mut *self.learned.lock();
+        *known = self.concerning(rules);
+        routes.all_mut().for_each(|route| {
+            let rule = first_match(known, route.address().as_str());
+            route.ruled_anew(rule);
+        });
+    }
+
+    /// The link was lost: all that is known of who is within reach is void.
+    pub fn forget_reach(&self) {
+        self.learned.lock().reach = Reach::default();
+    }
+
+    fn concerning(&self, rules: &[Arc<RuleConfig>]) -> Vec<Arc<RuleConfig>> {
         let concerns = |rule: &&Arc<RuleConfig>| {
-            rule.adapter.as_deref().is_none_or(|named| named == &*adapter)
+            rule.adapter.as_deref().is_none_or(|named| named == &*self.adapter)
         };
-        let rules = rules.iter().filter(concerns).cloned().collect();
-        Self { adapter, rules, names, limits, learned: Mutex::default() }
+        rules.iter().filter(concerns).cloned().collect()
     }
 
-    /// Takes a message apart; its leaves go into the contents. Needs no lock.
-    ///
-    /// # Errors
-    /// What becomes of a message that can't be taken apart.
-    pub fn read(
-        &self,
-        observation: &Observation,
-        contents: &mut Contents,
-    ) -> Result<Message, Outcome> {
-        let size = observation.payload.bytes.len();
-        if size > self.limits.payload_bytes {
-            return Err(Outcome::Failed(format!(
-                "the payload has {size} bytes, more than the limit of {}; raise limits.payload_bytes or send less",
-                self.limits.payload_bytes
-            )));
+    pub(super) fn check_size(&self, payload: &Payload) -> Result<(), Outcome> {
+        let (size, most) = (payload.bytes.len(), self.limits.payload_bytes);
+        if size <= most {
+            return Ok(());
         }
-        let mut collector = Collector::new(contents, observation);
-        match codec::decode(&observation.payload, &self.limits.codec(), &mut collector) {
-            Ok(decoded) => {
-                let mut message = collector.finish(decoded);
-                if observation.about.is_some() && !message.encoding.has_records() {
-                    self.keep_whole(observation, &mut message, contents);
-                }
-                Ok(message)
-            }
-            Err(error) => {
-                collector.give_up();
-                Err(match error {
-                    DecodeError::Empty => Outcome::Unmapped(
-                        "the payload is empty (in MQTT it clears a retained message)".into(),
-                    ),
-                    error => Outcome::Failed(error.to_string()),
-                })
-            }
-        }
-    }
-
-    /// What its adapter calls one resource is one property, which is also written as a whole.
-    fn keep_whole(
-        &self,
-        observation: &Observation,
-        message: &mut Message,
-        contents: &mut Contents,
-    ) {
-        let limits = self.limits.codec();
-        if message.shape == Shape::Object
-            && let Some(whole) = codec::whole(&observation.payload, message.encoding, &limits)
-        {
-            contents.join(message, whole);
-        }
-    }
-
-    /// Applies a message that was taken apart.
-    pub fn apply(
-        &self,
-        observation: &Observation,
-        message: &Message,
-        contents: &mut Contents,
-        writing: &mut Writing<'_>,
-    ) -> Outcome {
-        let Learned { routes, properties } = &mut *self.learned.lock();
-        let mut arrival = Arrival::new(self, observation, properties, writing);
-        if let Some(route) = routes.get_mut(&observation.address) {
-            return arrival.outcome(route, message, contents);
-        }
-        let mut route = self.new_route(&observation.address);
-        let outcome = arrival.outcome(&mut route, message, contents);
-        // An address that could not be taken in is not remembered: a flood of them costs nothing.
-        if matches!(outcome, Outcome::Applied(_) | Outcome::Duplicate(..)) {
-            routes.remember(&observation.address, route, self.limits.properties);
-        }
-        outcome
+        Err(Outcome::Failed(format!(
+            "the payload has {size} bytes, more than the limit of {most}; raise limits.payload_bytes or send less"
+        )))
     }
 
     /// The thing that an address names for payloads of this shape; made when it is not there.
@@ -170,26 +167,43 @@ impl Mapper {
         origin: &Origin<'_>,
         writing: &mut Writing<'_>,
     ) -> Result<Arc<Thing>, String> {
-        // What an adapter names is of one thing, whatever its payloads are.
-        let shape = if origin.about.is_some() { Shape::Whole } else { shape };
-        if let Some(thing) = route.living(shape) {
+        // What an adapter names is of one thing, whatever its payloads are; so is what a
+        // convention names.
+        let by_convention = || route.rule.as_ref().is_some_and(|rule| rule.convention.is_some());
+        let shape = if origin.about.is_some() || by_convention() { Shape::Whole } else { shape };
+        if !route.is_news
+            && let Some(thing) = route.living(shape)
+        {
             return Ok(thing.clone());
         }
-        let about = origin.about.map(AsRef::as_ref);
-        let base = about.map_or(origin.address.as_str(), |about| &about.thing);
-        if base.len() > names::LONGEST {
-            return Err(format!(
-                "the address has {} bytes, and names of things have at most {}",
-                base.len(),
-                names::LONGEST
-            ));
-        }
         let rule = route.rule.as_ref();
+        let about = origin.about.map(AsRef::as_ref);
         let name = self.name(origin.address.as_str(), shape, rule.map(AsRef::as_ref), about);
-        let thing = writing.thing(name.id(), rule, origin.received);
+        let thing = self.thing_named(name?, rule, origin.received, writing)?;
+        route.lead_to(shape, thing.clone());
+        Ok(thing)
+    }
+
+    /// The thing that a convention's rule is about; made when it is not there.
+    pub(super) fn thing_of(
+        &self,
+        rule: &Arc<RuleConfig>,
+        now: Timestamp,
+        writing: &mut Writing<'_>,
+    ) -> Result<Arc<Thing>, String> {
+        self.thing_named(self.name("", Shape::Whole, Some(rule), None)?, Some(rule), now, writing)
+    }
+
+    fn thing_named(
+        &self,
+        name: names::Name<'_>,
+        rule: Option<&Arc<RuleConfig>>,
+        now: Timestamp,
+        writing: &mut Writing<'_>,
+    ) -> Result<Arc<Thing>, String> {
+        let thing = writing.thing(name.id(), rule, now);
         let thing = thing.map_err(|refusal| refusal.to_string())?;
         name.keep();
-        route.lead_to(shape, thing.clone());
         Ok(thing)
     }
 
@@ -200,20 +214,203 @@ impl Mapper {
         shape: Shape,
         rule: Option<&RuleConfig>,
         about: Option<&Subject>,
-    ) -> names::Name<'_> {
+    ) -> Result<names::Name<'_>, String> {
         let of_rule =
             rule.and_then(|rule| Some(rule.thing.as_ref()?.fill(&rule.topic.captures(address)?)));
-        let base = match (of_rule, about, shape) {
-            (Some(name), _, _) => return self.names.of_rule(&name),
-            (None, Some(about), _) => &about.thing,
-            (None, None, Shape::Object) => address,
-            (None, None, Shape::Whole) => names::base_of(address),
+        if let Some(name) = of_rule {
+            return Ok(self.names.of_rule(&name));
+        }
+        let by_convention = rule.and_then(|rule| Some(&rule.convention.as_ref()?.thing));
+        let named = by_convention.or(about.map(|about| &about.thing));
+        let whole = named.map_or(address, SmolStr::as_str);
+        if whole.len() > names::LONGEST {
+            return Err(format!(
+                "the address has {} bytes, and names of things have at most {}",
+                whole.len(),
+                names::LONGEST
+            ));
+        }
+        let base = match (named, shape) {
+            (None, Shape::Whole) => names::base_of(address),
+            _ => whole,
         };
-        self.names.of_base(&self.adapter, base)
+        Ok(self.names.of_base(&self.adapter, base))
+    }
+}
+
+/// The first rule that is about an address.
+fn first_match(rules: &[Arc<RuleConfig>], address: &str) -> Option<Arc<RuleConfig>> {
+    rules.iter().find(|rule| rule.topic.captures(address).is_some()).cloned()
+}
+
+impl Learned {
+    /// What is known of an address from its text alone.
+    pub(super) fn new_route(&self, address: &Address) -> Route {
+        let rule = first_match(&self.rules, address.as_str());
+        let concerned = match rule {
+            Some(_) => Concerned::default(),
+            None => self.conventions.concerned(address.as_str()),
+        };
+        Route::new(address.clone(), rule, concerned)
+    }
+}
+
+impl Batch<'_> {
+    /// Takes a message apart; its leaves go into the contents.
+    ///
+    /// # Errors
+    /// What becomes of a message that can't be taken apart.
+    pub fn read(
+        &mut self,
+        observation: &Observation,
+        contents: &mut Contents,
+    ) -> Result<Message, Outcome> {
+        self.mapper.check_size(&observation.payload)?;
+        let place = self.learned.routes.place(&observation.address);
+        let mut new = None;
+        let route = match place.and_then(|place| self.learned.routes.at(place)) {
+            Some(route) => route,
+            None => new.insert(self.learned.new_route(&observation.address)),
+        };
+        let (concerned, rule) = (route.concerned, &route.rule);
+        if concerned.is_nobody() {
+            let rule = rule.as_deref();
+            return read_leaves(self.mapper, rule, observation, contents).map(|message| Message {
+                place,
+                by: rule.and_then(|rule| Some(rule.convention.as_ref()?.name)),
+                ..message
+            });
+        }
+        let interpreted = self.learned.conventions.interpret(concerned, &incoming(observation));
+        let Some(interpreted) = interpreted else {
+            let message = read_leaves(self.mapper, None, observation, contents)?;
+            return Ok(Message { place, ..message });
+        };
+        let convention = interpreted.convention;
+        let (name, meaning) = interpreted.understood()?;
+        self.redirect(convention, &meaning);
+        if let Some(route) = new {
+            self.learned.routes.remember(route, self.mapper.limits.properties);
+        }
+        Ok(Message::meant(name, meaning))
     }
 
-    pub(super) fn new_route(&self, address: &Address) -> Route {
-        let matches = |rule: &&Arc<RuleConfig>| rule.topic.captures(address.as_str()).is_some();
-        Route::new(self.rules.iter().find(matches).cloned())
+    /// What a convention says of addresses counts at once, also for messages of the same batch.
+    fn redirect(&mut self, convention: u8, meaning: &Meaning) {
+        for step in &meaning.steps {
+            let (address, says) = match step {
+                Step::Route(address, rule) => (address, Some(Says::Rule(rule.clone()))),
+                Step::Claim(address) => (address, Some(Says::Claim)),
+                Step::Release(address) => (address, None),
+                _ => continue,
+            };
+            let concerned = self.learned.conventions.concerned(address.as_str());
+            match (self.learned.routes.get_mut(address), says) {
+                (Some(route), Some(says)) if route.yields_to(convention) => {
+                    route.follow(convention, says);
+                }
+                (Some(route), None) => route.let_go(convention, concerned),
+                (None, Some(says)) => {
+                    let mut route = self.learned.new_route(address);
+                    if route.yields_to(convention) {
+                        route.follow(convention, says);
+                        self.learned.routes.remember(route, self.mapper.limits.properties);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Applies a message that was taken apart.
+    pub fn apply(
+        &mut self,
+        observation: &Observation,
+        message: Message,
+        contents: &mut Contents,
+        writing: &mut Writing<'_>,
+    ) -> Outcome {
+        match message.meaning {
+            Some(meaning) => self.carry_out(observation, *meaning, writing),
+            None => self.apply_leaves(observation, &message, contents, writing),
+        }
+    }
+
+    fn apply_leaves(
+        &mut self,
+        observation: &Observation,
+        message: &Message,
+        contents: &mut Contents,
+        writing: &mut Writing<'_>,
+    ) -> Outcome {
+        let mapper = self.mapper;
+        let Learned { routes, properties, reach, .. } = &mut *self.learned;
+        let mut arrival = Arrival::new(mapper, observation, properties, writing);
+        let place = message.place.or_else(|| routes.place(&observation.address));
+        if let Some(route) = place.and_then(|place| routes.at_mut(place)) {
+            let outcome = arrival.outcome(route, message, contents);
+            reach.check(&outcome, observation, writing);
+            return outcome;
+        }
+        let mut route = self.learned.new_route(&observation.address);
+        let Learned { routes, properties, .. } = &mut *self.learned;
+        let mut arrival = Arrival::new(mapper, observation, properties, writing);
+        let outcome = arrival.outcome(&mut route, message, contents);
+        // An address that could not be taken in is not remembered: a flood of them costs nothing.
+        if matches!(outcome, Outcome::Applied(_) | Outcome::Duplicate(..)) {
+            routes.remember(route, mapper.limits.properties);
+        }
+        outcome
+    }
+
+    /// Ends the batch: what devices are to be asked.
+    #[must_use]
+    pub fn end(mut self) -> Vec<(Form, Payload)> {
+        std::mem::take(&mut self.learned.questions)
+    }
+}
+
+/// A message as conventions see it.
+pub(super) fn incoming(observation: &Observation) -> Incoming<'_> {
+    Incoming {
+        address: observation.address.as_str(),
+        payload: &observation.payload,
+        received: observation.received,
+        replayed: observation.is_replayed(),
+    }
+}
+
+/// The leaves of a message, as its rule or its content type says, or as they look.
+pub(super) fn read_leaves(
+    mapper: &Mapper,
+    _rule: Option<&RuleConfig>,
+    observation: &Observation,
+    contents: &mut Contents,
+) -> Result<Message, Outcome> {
+    let limits = mapper.limits.codec();
+    let mut collector = Collector::new(contents, observation);
+    match codec::decode(&observation.payload, &limits, &mut collector) {
+        Ok(decoded) => {
+            let mut message = collector.finish(decoded);
+            // What its adapter calls one resource is one property, which is also written as a
+            // whole.
+            if observation.about.is_some()
+                && message.shape == Shape::Object
+                && let Some(encoding) = message.encoding.filter(|encoding| !encoding.has_records())
+                && let Some(whole) = codec::whole(&observation.payload, encoding, &limits)
+            {
+                contents.join(&mut message, whole);
+            }
+            Ok(message)
+        }
+        Err(error) => {
+            collector.give_up();
+            Err(match error {
+                DecodeError::Empty => Outcome::Unmapped(
+                    "the payload is empty (in MQTT it clears a retained message)".into(),
+                ),
+                error => Outcome::Failed(error.to_string()),
+            })
+        }
     }
 }

@@ -1,23 +1,34 @@
 //! From an address and a payload to the properties of a thing, without configuration or by a rule.
 //!
-//! A message is taken apart without any lock ([`Mapper::read`]), then applied in the recorder's
-//! turn ([`Mapper::apply`]). What an address means is worked out once and kept as a route.
+//! The messages of one adapter come in batches ([`Mapper::begin`]). Each is taken apart without the
+//! recorder's lock ([`Batch::read`]), then applied in its turn ([`Batch::apply`]). What an address
+//! means is worked out once and kept as a route: a person's rule says it, or a convention, or the
+//! address and the payload's shape alone.
 
 mod arrival;
 mod config;
+mod consequences;
 mod convention;
 mod jinja;
+mod landing;
 mod mapper;
 mod names;
 mod offer;
+mod properties;
+mod reach;
 mod reader;
+mod retold;
 mod route;
 mod template;
 mod trial;
 
-pub use config::{ByConvention, PropertyRule, RuleConfig, WriteRule};
-pub use mapper::{Applied, Mapper, Outcome};
+pub use config::{ByConvention, MappingConfig, PropertyRule, RuleConfig, WriteRule};
+pub use convention::Known;
+pub use mapper::{Applied, Batch, Mapper, Outcome};
 pub use names::Names;
 pub use reader::{Contents, Message};
 pub use template::PayloadTemplate;
 pub use trial::Trial;
+
+#[cfg(test)]
+mod tests;

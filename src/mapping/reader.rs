@@ -8,6 +8,8 @@ use smol_str::SmolStr;
 use thingway_sdk::codec::{Decoded, Encoding, Leaves, Measured, MeasuredAt};
 use thingway_sdk::{Observation, Timestamp, Value};
 
+use super::convention::Meaning;
+
 /// A message that was taken apart but not applied yet.
 pub struct Message {
     pub(super) shape: Shape,
@@ -17,10 +19,33 @@ pub struct Message {
     pub(super) own: Range<usize>,
     /// The device's own time, if one of the leaves tells it.
     pub(super) device_time: Option<Timestamp>,
-    /// What the payload was taken for.
-    pub encoding: Encoding,
+    /// What the payload was taken for; none where a convention understood it as a whole.
+    pub encoding: Option<Encoding>,
     /// Set where somebody may have meant something else than what was understood.
     pub note: Option<String>,
+    /// The convention by which it is understood.
+    pub by: Option<&'static str>,
+    /// Where its address is among the routes, if it has been seen before.
+    pub(super) place: Option<u32>,
+    /// What it means to a convention, instead of leaves.
+    pub(super) meaning: Option<Box<Meaning>>,
+}
+
+impl Message {
+    /// A message that a convention understood as a whole.
+    pub(super) fn meant(by: &'static str, meaning: Meaning) -> Self {
+        Self {
+            shape: Shape::Whole,
+            leaves: 0..0,
+            own: 0..0,
+            device_time: None,
+            encoding: None,
+            note: None,
+            by: Some(by),
+            place: None,
+            meaning: Some(Box::new(meaning)),
+        }
+    }
 }
 
 /// The leaves of many messages, one behind the other: two allocations, however many there are.
@@ -139,8 +164,11 @@ impl<'a> Collector<'a> {
             leaves: self.start..self.contents.leaves.len(),
             own: self.own_start..self.contents.own.len(),
             device_time: self.device_time,
-            encoding: decoded.encoding,
+            encoding: Some(decoded.encoding),
             note: decoded.note.or(self.time_note),
+            by: None,
+            place: None,
+            meaning: None,
         }
     }
 

@@ -1,31 +1,68 @@
 //! What an address means, worked out with its first message and kept.
 
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use smol_str::SmolStr;
-use thingway_sdk::{Address, Form, Subject};
+use hashbrown::HashTable;
+use thingway_sdk::{Address, Subject};
 
+use super::RuleConfig;
+use super::convention::Concerned;
 use super::reader::Shape;
-use super::{PropertyRule, RuleConfig};
-use crate::log::{Property, Told, WriteTarget};
 use crate::registry::Thing;
 
 /// What an address means.
 pub(super) struct Route {
+    address: Address,
     pub(super) rule: Option<Arc<RuleConfig>>,
+    /// The conventions that its messages are shown to.
+    pub(super) concerned: Concerned,
+    /// The convention that said what it means, by its number.
+    owner: Option<u8>,
     /// What the adapter knows of the address.
     about: Option<Arc<Subject>>,
     /// The thing that the newest payload went to: which it is depends on the payload's shape.
     thing: Option<Arc<Thing>>,
     shape: Shape,
+    /// Its thing came from another meaning of the address.
+    is_moved: bool,
+    /// What its properties are may be another since the newest payload.
+    pub(super) is_news: bool,
     /// The place of the first leaf of the newest payload there.
     pub(super) first: u32,
 }
 
+/// What a convention says of an address.
+pub(super) enum Says {
+    /// Its messages are mapped by this rule.
+    Rule(Arc<RuleConfig>),
+    /// Each of its messages is shown to it.
+    Claim,
+}
+
 impl Route {
-    pub(super) fn new(rule: Option<Arc<RuleConfig>>) -> Self {
-        Self { rule, about: None, thing: None, shape: Shape::Object, first: 0 }
+    pub(super) fn new(
+        address: Address,
+        rule: Option<Arc<RuleConfig>>,
+        concerned: Concerned,
+    ) -> Self {
+        Self {
+            address,
+            rule,
+            concerned,
+            owner: None,
+            about: None,
+            thing: None,
+            shape: Shape::Object,
+            is_moved: false,
+            is_news: false,
+            first: 0,
+        }
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Where payloads of this shape go, unless that thing was removed.
@@ -33,129 +70,182 @@ impl Route {
         self.thing.as_ref().filter(|thing| self.shape == shape && !thing.is_deleted())
     }
 
+    /// Where the newest payload went, unless that thing was removed.
+    pub(super) fn newest(&self) -> Option<&Arc<Thing>> {
+        self.living(self.shape)
+    }
+
     pub(super) fn lead_to(&mut self, shape: Shape, thing: Arc<Thing>) {
         (self.shape, self.thing) = (shape, Some(thing));
     }
 
-    /// Notes what the adapter knows of the address; true when that is new.
-    pub(super) fn learn(&mut self, about: &Arc<Subject>) -> bool {
+    /// Notes what the adapter knows of the address.
+    pub(super) fn learn(&mut self, about: &Arc<Subject>) {
         let known = self.about.as_ref();
         if known.is_some_and(|known| Arc::ptr_eq(known, about) || known == about) {
-            return false;
+            return;
         }
         if known.is_some_and(|known| known.thing != about.thing) {
             self.thing = None;
         }
         self.about = Some(about.clone());
-        true
+        self.is_news = true;
+    }
+
+    /// Whether a convention may say what the address means: a person's rule goes first, and a
+    /// convention that is asked earlier.
+    pub(super) fn yields_to(&self, convention: u8) -> bool {
+        match &self.rule {
+            Some(rule) if rule.convention.is_none() => false,
+            _ => self.owner.is_none_or(|owner| owner >= convention),
+        }
+    }
+
+    /// A convention says what the address means from now on.
+    pub(super) fn follow(&mut self, convention: u8, says: Says) {
+        let (rule, concerned) = match says {
+            Says::Rule(rule) => (Some(rule), Concerned::default()),
+            Says::Claim => (None, Concerned::only(convention)),
+        };
+        let is_known = self.rule == rule && self.concerned == concerned;
+        let was_ours = self.owner.replace(convention) == Some(convention);
+        (self.rule, self.concerned) = (rule, concerned);
+        if !(is_known && was_ours) {
+            self.is_news = true;
+            self.is_moved = self.newest().is_some();
+        }
+    }
+
+    /// The address means nothing to a convention any more.
+    pub(super) fn let_go(&mut self, convention: u8, concerned: Concerned) {
+        if self.owner == Some(convention) {
+            (self.owner, self.rule, self.concerned) = (None, None, concerned);
+            (self.thing, self.is_news) = (None, true);
+        }
+    }
+
+    /// A person's rules are others now: what is said of the address is looked up anew.
+    pub(super) fn ruled_anew(&mut self, rule: Option<Arc<RuleConfig>>) {
+        let by_person = self.rule.as_ref().filter(|rule| rule.convention.is_none());
+        if by_person == rule.as_ref() {
+            return;
+        }
+        if rule.is_some() {
+            (self.owner, self.concerned) = (None, Concerned::default());
+        }
+        (self.rule, self.is_news) = (rule, true);
+        self.is_moved = self.newest().is_some();
+    }
+
+    /// The thing that the address led to when it meant something else, and the shape of what it
+    /// said: once.
+    pub(super) fn take_moved(&mut self) -> Option<(Shape, Arc<Thing>)> {
+        if !std::mem::take(&mut self.is_moved) {
+            return None;
+        }
+        let thing = self.newest()?.clone();
+        self.thing = None;
+        Some((self.shape, thing))
     }
 
     fn is_living(&self) -> bool {
-        self.living(self.shape).is_some()
+        self.newest().is_some() || self.owner.is_some()
     }
 }
 
 /// The routes of the addresses of one adapter.
 #[derive(Default)]
 pub(super) struct Routes {
-    by_address: HashMap<Address, Route>,
+    /// Places, by the hash of the address.
+    places: HashTable<u32>,
+    routes: Vec<Option<Route>>,
+    /// Places that may be taken anew.
+    free: Vec<u32>,
+    /// Places that are free, though somebody may still believe to know who is there.
+    freed: Vec<u32>,
+    hasher: RandomState,
     /// Attempts to keep one route too many.
     attempts: usize,
 }
 
 impl Routes {
+    /// From here on nobody knows a place from before.
+    pub(super) fn begin(&mut self) {
+        self.free.append(&mut self.freed);
+    }
+
+    /// The place of an address: it stays its own until the next [`Routes::begin`].
+    pub(super) fn place(&self, address: &Address) -> Option<u32> {
+        let is_it = |place: &u32| self.at(*place).is_some_and(|route| route.address == *address);
+        self.places.find(self.hasher.hash_one(address), is_it).copied()
+    }
+
+    pub(super) fn at(&self, place: u32) -> Option<&Route> {
+        self.routes.get(place as usize)?.as_ref()
+    }
+
+    pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut Route> {
+        self.routes.get_mut(place as usize)?.as_mut()
+    }
+
+    pub(super) fn get(&self, address: &Address) -> Option<&Route> {
+        self.at(self.place(address)?)
+    }
+
     pub(super) fn get_mut(&mut self, address: &Address) -> Option<&mut Route> {
-        self.by_address.get_mut(address)
+        self.at_mut(self.place(address)?)
     }
 
     /// The thing that an address led to last.
     pub(super) fn thing(&self, address: &Address) -> Option<Arc<Thing>> {
-        let route = self.by_address.get(address)?;
-        route.living(route.shape).cloned()
+        self.get(address)?.newest().cloned()
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Route> {
+        self.routes.iter_mut().flatten()
     }
 
     /// Keeps a route, unless there are as many as properties may be: then messages of further
     /// addresses cost their way anew each time. Routes of things that are gone make room.
-    pub(super) fn remember(&mut self, address: &Address, route: Route, most: usize) {
-        if self.by_address.len() >= most {
-            if self.attempts.is_multiple_of(most) {
-                self.by_address.retain(|_, route| route.is_living());
+    pub(super) fn remember(&mut self, route: Route, most: usize) -> Option<u32> {
+        if self.places.len() >= most {
+            if self.attempts.is_multiple_of(most.max(1)) {
+                self.forget_dead();
             }
             self.attempts += 1;
         }
-        if self.by_address.len() < most {
-            self.by_address.insert(address.clone(), route);
+        if self.places.len() >= most {
+            return None;
         }
-    }
-}
-
-/// The properties of one adapter's things. Devices of one kind have the same ones, which are kept
-/// once for all of them.
-#[derive(Default)]
-pub(super) struct Properties {
-    known: HashMap<Likeness, Arc<Property>>,
-    /// How many may be known before those that no thing has any more are let go.
-    room: usize,
-}
-
-/// Properties of which this is the same are the same.
-#[derive(PartialEq, Eq, Hash)]
-struct Likeness {
-    name: SmolStr,
-    slot: usize,
-    /// Where the rule is in memory, in which it stays for as long as its adapter runs.
-    rule: usize,
-    unit: Option<SmolStr>,
-    title: Option<SmolStr>,
-    semantic_type: Option<SmolStr>,
-}
-
-impl Properties {
-    /// A property with what the rule of its address says of it.
-    pub(super) fn describe(
-        &mut self,
-        name: SmolStr,
-        slot: usize,
-        adapter: &Arc<str>,
-        address: &Address,
-        rule: Option<&Arc<RuleConfig>>,
-        told: Told,
-    ) -> Arc<Property> {
-        let likeness = Likeness {
-            name: name.clone(),
-            slot,
-            rule: rule.map_or(0, |rule| Arc::as_ptr(rule).addr()),
-            unit: told.unit.clone(),
-            title: told.title.clone(),
-            semantic_type: told.semantic_type.clone(),
+        let hash = self.hasher.hash_one(&route.address);
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => u32::try_from(self.routes.len()).ok()?,
         };
-        if let Some(known) = self.known.get(&likeness).filter(|_| told.form.is_none()) {
-            return known.clone();
+        match self.routes.get_mut(place as usize) {
+            Some(vacant) => *vacant = Some(route),
+            None => self.routes.push(Some(route)),
         }
-        let of_rule = rule.and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
-        let ruled = of_rule.and_then(|(rule, property)| {
-            let captures = rule.topic.captures(address.as_str())?;
-            Some(property.write.as_ref()?.target(&captures))
-        });
-        let by_form = |form: &Form| WriteTarget { form: form.clone(), template: None };
-        let write = ruled.or_else(|| told.form.as_ref().map(by_form));
-        let is_shared = write.is_none();
-        let rule = of_rule.map(|(_, property): (_, &PropertyRule)| Arc::new(property.clone()));
-        let adapter = adapter.clone();
-        let property = Arc::new(Property { name, slot, adapter, rule, told, write });
-        // Where it is written differs from address to address.
-        if is_shared {
-            self.keep(likeness, property.clone());
-        }
-        property
+        let (routes, hasher) = (&self.routes, &self.hasher);
+        let hash_of = |place: &u32| {
+            let route = routes.get(*place as usize).and_then(Option::as_ref);
+            route.map_or(0, |route| hasher.hash_one(&route.address))
+        };
+        self.places.insert_unique(hash, place, hash_of);
+        Some(place)
     }
 
-    fn keep(&mut self, likeness: Likeness, property: Arc<Property>) {
-        if self.known.len() >= self.room {
-            self.known.retain(|_, known| Arc::strong_count(known) > 1);
-            self.room = (2 * self.known.len()).max(64);
-        }
-        self.known.insert(likeness, property);
+    fn forget_dead(&mut self) {
+        let Self { places, routes, freed, .. } = self;
+        places.retain(|place| {
+            let Some(kept) = routes.get_mut(*place as usize) else { return false };
+            let is_living = kept.as_ref().is_some_and(Route::is_living);
+            if !is_living {
+                *kept = None;
+                freed.push(*place);
+            }
+            is_living
+        });
     }
 }
 
@@ -163,33 +253,41 @@ impl Properties {
 mod tests {
     use super::*;
 
-    fn describe(properties: &mut Properties, name: &str, slot: usize) -> Arc<Property> {
-        properties.describe(
-            name.into(),
-            slot,
-            &"mqtt".into(),
-            &Address::from("a"),
-            None,
-            Told::default(),
-        )
+    fn route(address: &str) -> Route {
+        Route::new(address.into(), None, Concerned::default())
     }
 
     #[test]
-    fn things_that_are_alike_share_their_properties() {
-        let mut properties = Properties::default();
-        let one = describe(&mut properties, "temp", 0);
-        assert!(Arc::ptr_eq(&one, &describe(&mut properties, "temp", 0)));
-        assert!(!Arc::ptr_eq(&one, &describe(&mut properties, "temp", 1)));
-    }
-
-    #[test]
-    fn what_no_thing_has_any_more_makes_room() {
-        let mut properties = Properties::default();
-        let held = describe(&mut properties, "held", 0);
-        for slot in 0..1000 {
-            describe(&mut properties, "passing", slot);
+    fn each_address_has_a_place_of_its_own() {
+        let mut routes = Routes::default();
+        let places: Vec<_> =
+            (0..100).map(|n| routes.remember(route(&format!("a/{n}")), 1000)).collect();
+        for (n, place) in places.into_iter().enumerate() {
+            let address = Address::from(format!("a/{n}").as_str());
+            assert_eq!(routes.place(&address), place);
+            assert_eq!(routes.get(&address).unwrap().address(), &address);
         }
-        assert!(properties.known.len() <= 64);
-        assert!(Arc::ptr_eq(&held, &describe(&mut properties, "held", 0)));
+        assert!(routes.get(&"b".into()).is_none());
+    }
+
+    #[test]
+    fn dead_routes_make_room_and_their_places_rest_until_the_next_batch() {
+        let mut routes = Routes::default();
+        let old = routes.remember(route("old"), 1);
+        let new = routes.remember(route("new"), 1);
+        assert!(old != new && new.is_some(), "{old:?} {new:?}");
+        assert!(routes.get(&"old".into()).is_none());
+        routes.begin();
+        assert_eq!(routes.remember(route("newer"), 1), old);
+    }
+
+    #[test]
+    fn a_persons_rule_goes_before_conventions_and_an_earlier_convention_before_a_later() {
+        let mut route = route("a");
+        assert!(route.yields_to(3));
+        route.follow(3, Says::Claim);
+        assert!(route.yields_to(3) && route.yields_to(1) && !route.yields_to(4));
+        route.ruled_anew(Some(Arc::new(RuleConfig::default())));
+        assert!(!route.yields_to(0));
     }
 }

@@ -39,6 +39,7 @@ fn reading(json: &str, device_time: Option<i64>, replayed: bool) -> Reading {
         device_time: device_time.map(Timestamp::from_micros),
         received: Timestamp::from_micros(T0 + 5_000_000),
         replayed,
+        quality: Quality::Good,
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::{Address, Form, Offer, Operation, Subject, codec};
 
+use crate::mapping::PayloadTemplate;
 use crate::recorder::Refusal;
 
 /// One action that a device has.
@@ -15,8 +16,10 @@ pub struct Action {
     pub adapter: Arc<str>,
     /// Where it is in its silo.
     pub address: Address,
-    /// What the adapter tells of it.
+    /// What is told of it.
     pub subject: Arc<Subject>,
+    /// What it is invoked with, where that is not its input as it is.
+    pub payload: Option<PayloadTemplate>,
 }
 
 impl Action {
@@ -42,13 +45,15 @@ pub(super) fn offer(
     actions: &mut Vec<Action>,
     adapter: &Arc<str>,
     offer: &Offer,
+    payload: Option<PayloadTemplate>,
     most: usize,
 ) -> Result<bool, Refusal> {
     let known = actions.iter().position(|known| known.is_at(adapter, &offer.address));
     if known.is_none() && actions.len() >= most {
         return Err(Refusal::Actions(most));
     }
-    if known.is_some_and(|known| actions[known].subject == offer.subject) {
+    let is_same = |known: &Action| known.subject == offer.subject && known.payload == payload;
+    if known.is_some_and(|known| is_same(&actions[known])) {
         return Ok(false);
     }
     let plain = codec::property_name(&offer.subject.name);
@@ -62,7 +67,8 @@ pub(super) fn offer(
         name = format_smolstr!("{plain}-{number}");
     }
     let (adapter, subject) = (adapter.clone(), offer.subject.clone());
-    let action = Action { name, adapter, address: offer.address.clone(), subject };
+    let address = offer.address.clone();
+    let action = Action { name, adapter, address, subject, payload };
     match known {
         Some(known) => actions[known] = action,
         None => actions.push(action),

@@ -10,7 +10,7 @@ use thingway_sdk::{Address, Offer, ThingId, Timestamp};
 use super::action::{self, Action};
 use super::{Desired, DesiredStatus};
 use crate::log::{Lane, Property, Seq, State};
-use crate::mapping::RuleConfig;
+use crate::mapping::{PayloadTemplate, RuleConfig};
 use crate::recorder::Refusal;
 
 /// One thing: its lane in the log and, behind a lock that is never held across an await, its
@@ -317,9 +317,11 @@ impl Thing {
         &self,
         adapter: &Arc<str>,
         offer: &Offer,
+        payload: Option<PayloadTemplate>,
         most: usize,
     ) -> Result<bool, Refusal> {
-        action::offer(&mut self.body.write().extra().actions, adapter, offer, most)
+        let mut body = self.body.write();
+        action::offer(&mut body.extra().actions, adapter, offer, payload, most)
     }
 
     /// True when there was an action.
@@ -338,12 +340,22 @@ impl Thing {
         self.body.write().extra().description = Some(description);
     }
 
-    /// A thing that was registered before its device spoke has no rule yet.
-    pub(crate) fn adopt(&self, rule: Option<&Arc<RuleConfig>>) {
+    /// Takes over what a rule says of it: a thing that was registered before its device spoke has
+    /// none yet, and a convention may learn more. True when its description changes by it.
+    pub(crate) fn adopt(&self, rule: Option<&Arc<RuleConfig>>) -> bool {
+        let Some(rule) = rule else { return false };
         let mut body = self.body.write();
-        if body.rule.is_none() {
-            body.rule = rule.cloned();
+        let Some(known) = &body.rule else {
+            body.rule = Some(rule.clone());
+            return false;
+        };
+        let by_person = known.convention.is_none() && rule.convention.is_some();
+        if by_person || Arc::ptr_eq(known, rule) {
+            return false;
         }
+        let is_news = !known.describes_like(rule);
+        body.rule = Some(rule.clone());
+        is_news
     }
 
     pub(crate) fn touch(&self, revision: Seq, now: Timestamp) {

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use thingway_sdk::codec::Encoding;
 use thingway_sdk::{Address, Observation, Payload, ThingId, Timestamp, Value};
 
 use super::extract::{Body, require_json};
@@ -52,6 +53,8 @@ struct TrialRecord {
     thing: Option<ThingId>,
     /// Topic pattern of the rule that matches.
     rule: Option<String>,
+    /// The convention that it is recognised by: `zigbee2mqtt`.
+    convention: Option<&'static str>,
     /// The event that it would be.
     event: Option<String>,
     /// The properties that it would set.
@@ -135,12 +138,13 @@ impl TrialRecord {
         Self {
             outcome: "mapped",
             reason: None,
-            thing: Some(trial.thing),
+            thing: trial.thing,
             rule: trial.rule,
+            convention: trial.convention,
             event: trial.event,
             properties: trial.properties.into_iter().map(named).collect(),
             time: trial.time,
-            encoding: Some(trial.encoding.as_str()),
+            encoding: trial.encoding.map(Encoding::as_str),
             note: trial.note,
         }
     }
@@ -156,6 +160,7 @@ impl TrialRecord {
             reason,
             thing: None,
             rule: None,
+            convention: None,
             event: None,
             properties: Vec::new(),
             time: None,

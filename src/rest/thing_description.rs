@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use thingway_sdk::Subject;
 
 use super::base::{Base, segment};
-use crate::log::{Property, Told};
+use crate::log::Property;
 use crate::mapping::PropertyRule;
 use crate::registry::{Action, EventSource, Slot, Thing, ThingView};
 
@@ -47,8 +47,9 @@ fn derived(view: &ThingView, base: &Base) -> Map<String, Json> {
     let rule = view.rule.as_deref();
     let title = rule.and_then(|rule| rule.title.as_deref()).unwrap_or_else(|| view.id.name());
     td.insert("title".into(), json!(title));
-    if let Some(kind) = rule.and_then(|rule| rule.semantic_type.as_deref()) {
-        td.insert("@type".into(), json!(kind));
+    add_types(&mut td, rule.and_then(|rule| rule.semantic_type.as_deref()));
+    if let Some(text) = rule.and_then(|rule| rule.description.as_deref()) {
+        td.insert("description".into(), json!(text));
     }
     td.insert("securityDefinitions".into(), json!({ "nosec_sc": { "scheme": "nosec" } }));
     td.insert("security".into(), json!(["nosec_sc"]));
@@ -76,8 +77,7 @@ fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
     if let Some(rule) = rule {
         add_rule(&mut affordance, rule);
     }
-    let Told { semantic_type, .. } = &slot.property.told;
-    add_names(&mut affordance, slot.property.title(), semantic_type.as_deref());
+    add_names(&mut affordance, slot.property.title(), slot.property.semantic_type());
     if let Some(unit) = slot.property.unit() {
         affordance.insert("unit".into(), json!(unit));
     }
@@ -92,11 +92,15 @@ fn add_names(affordance: &mut Map<String, Json>, title: Option<&str>, types: Opt
     if let Some(title) = title {
         affordance.insert("title".into(), json!(title));
     }
+    add_types(affordance, types);
+}
+
+fn add_types(described: &mut Map<String, Json>, types: Option<&str>) {
     let types: Vec<&str> = types.iter().flat_map(|types| types.split_whitespace()).collect();
     match types[..] {
         [] => {}
-        [one] => drop(affordance.insert("@type".into(), json!(one))),
-        _ => drop(affordance.insert("@type".into(), json!(types))),
+        [one] => drop(described.insert("@type".into(), json!(one))),
+        _ => drop(described.insert("@type".into(), json!(types))),
     }
 }
 
@@ -105,6 +109,7 @@ fn add_rule(affordance: &mut Map<String, Json>, rule: &PropertyRule) {
         ("description", rule.description.as_ref().map(|text| json!(text))),
         ("minimum", rule.minimum.map(|least| json!(least))),
         ("maximum", rule.maximum.map(|most| json!(most))),
+        ("multipleOf", rule.multiple_of.map(|step| json!(step))),
         ("enum", rule.allowed.as_ref().map(|allowed| json!(allowed))),
     ];
     let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));

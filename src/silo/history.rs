@@ -33,6 +33,8 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     pub(super) encoding: Option<Encoding>,
     pub(super) note: Option<String>,
+    /// The convention by which it was understood.
+    pub(super) by: Option<&'static str>,
 }
 
 /// One remembered message as it is shown.
@@ -55,6 +57,8 @@ pub struct MessageRecord {
     pub reason: Option<String>,
     /// What may have been meant otherwise than it was understood.
     pub note: Option<String>,
+    /// The convention that it was recognised by: `zigbee2mqtt`.
+    pub convention: Option<&'static str>,
     /// The thing that it was mapped to.
     pub thing: Option<String>,
     /// The properties that it spoke of.
@@ -128,7 +132,8 @@ impl Entry {
             outcome,
             reason: reason.map(str::to_owned),
             note: self.ended.note.clone().or_else(|| applied?.note.clone()),
-            thing: applied.map(|applied| applied.thing.id().to_string()),
+            convention: self.ended.by,
+            thing: applied.and_then(|applied| Some(applied.thing.as_ref()?.id().to_string())),
             properties: applied.map(properties).unwrap_or_default(),
             encoding: self.ended.encoding.map(Encoding::as_str),
             payload: String::from_utf8_lossy(&self.preview).into_owned(),
@@ -137,6 +142,7 @@ impl Entry {
 }
 
 fn properties(applied: &Applied) -> Vec<SmolStr> {
-    let slots = applied.slots.iter().filter_map(|slot| applied.thing.property_at(*slot as usize));
+    let Some(thing) = &applied.thing else { return Vec::new() };
+    let slots = applied.slots.iter().filter_map(|slot| thing.property_at(*slot as usize));
     slots.map(|(property, _)| property.name.clone()).collect()
 }

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::Silo;
 use super::counters::{Counter, Tally};
 use super::history::Ended;
-use crate::mapping::{Contents, Message, Outcome};
+use crate::mapping::{Batch, Contents, Message, Outcome};
 use crate::recorder::Writing;
 
 /// Where an adapter's reports come in.
@@ -33,62 +33,57 @@ impl Silo {
         let messages = batch.iter().filter(|report| report.is_message()).count();
         self.counters.add(Counter::Received, messages as u64);
         let mut contents = Contents::default();
+        let mut mapping = self.mapper.begin();
         let read: Vec<Read<'_>> =
-            batch.iter().map(|report| self.read(report, &mut contents)).collect();
+            batch.iter().map(|report| read(report, &mut mapping, &mut contents)).collect();
         let mut writing = self.recorder.write();
         let mut ended = Vec::with_capacity(messages);
         for read in read {
-            ended.extend(self.apply(read, &mut contents, &mut writing));
+            ended.extend(self.apply(read, &mut contents, &mut mapping, &mut writing));
         }
         drop(writing);
+        let questions = mapping.end();
         self.count(batch, &ended);
         self.history.remember(batch, ended);
         batch.clear();
-    }
-
-    fn read<'a>(&self, report: &'a Report, contents: &mut Contents) -> Read<'a> {
-        match report {
-            Report::Observed(observation) => match self.mapper.read(observation, contents) {
-                Ok(message) => Read::Message(observation, message),
-                Err(outcome) => Read::Ended(outcome),
-            },
-            Report::Rejected(rejection) => Read::Ended(Outcome::Failed(rejection.reason.clone())),
-            notice => Read::Notice(notice),
-        }
+        self.questions.ask(questions);
     }
 
     fn apply(
         &self,
         read: Read<'_>,
         contents: &mut Contents,
+        mapping: &mut Batch<'_>,
         writing: &mut Writing<'_>,
     ) -> Option<Ended> {
         match read {
-            Read::Message(observation, message) => {
-                let outcome = self.mapper.apply(observation, &message, contents, writing);
-                Some(Ended { outcome, encoding: Some(message.encoding), note: message.note })
+            Read::Message(observation, mut message) => {
+                let (encoding, by) = (message.encoding, message.by);
+                let note = message.note.take();
+                let outcome = mapping.apply(observation, message, contents, writing);
+                Some(Ended { outcome, encoding, note, by })
             }
-            Read::Ended(outcome) => Some(Ended { outcome, encoding: None, note: None }),
+            Read::Ended(outcome) => Some(Ended { outcome, encoding: None, note: None, by: None }),
             Read::Notice(report) => {
-                self.notice(report, writing);
+                self.notice(report, mapping, writing);
                 None
             }
         }
     }
 
     /// What an adapter knows without a message.
-    fn notice(&self, report: &Report, writing: &mut Writing<'_>) {
+    fn notice(&self, report: &Report, mapping: &mut Batch<'_>, writing: &mut Writing<'_>) {
         match report {
             Report::Offered(offer) => {
-                if let Err(reason) = self.mapper.offer(offer, writing)
+                if let Err(reason) = mapping.offer(offer, writing)
                     && self.failures.may_log()
                 {
                     let address = &offer.address;
                     warn!(adapter = %self.name, %address, %reason, "Action refused");
                 }
             }
-            Report::Withdrawn(address) => self.mapper.withdraw(address, Timestamp::now(), writing),
-            Report::Stale(address) => self.mapper.expire(address, Timestamp::now(), writing),
+            Report::Withdrawn(address) => mapping.withdraw(address, Timestamp::now(), writing),
+            Report::Stale(address) => mapping.expire(address, Timestamp::now(), writing),
             Report::Observed(_) | Report::Rejected(_) => {}
         }
     }
@@ -115,6 +110,17 @@ impl Silo {
             }
         }
         self.counters.add_all(&tally);
+    }
+}
+
+fn read<'a>(report: &'a Report, mapping: &mut Batch<'_>, contents: &mut Contents) -> Read<'a> {
+    match report {
+        Report::Observed(observation) => match mapping.read(observation, contents) {
+            Ok(message) => Read::Message(observation, message),
+            Err(outcome) => Read::Ended(outcome),
+        },
+        Report::Rejected(rejection) => Read::Ended(Outcome::Failed(rejection.reason.clone())),
+        notice => Read::Notice(notice),
     }
 }
 

@@ -5,8 +5,10 @@ mod counters;
 mod health;
 mod history;
 mod intake;
+mod questions;
 mod quiet;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use thingway_sdk::{Adapter, Observation, Timestamp};
@@ -36,6 +38,7 @@ pub struct Silo {
     mapper: Mapper,
     recorder: Arc<Recorder>,
     failures: quiet::Quiet,
+    questions: questions::Questions,
 }
 
 impl Silo {
@@ -59,6 +62,7 @@ impl Silo {
             mapper,
             recorder,
             failures: quiet::Quiet::default(),
+            questions: questions::Questions::default(),
         })
     }
 
@@ -70,8 +74,14 @@ impl Silo {
         self.mapper.try_out(observation)
     }
 
+    /// Asks the devices what the mapping wants to know of them, for as long as it is polled.
+    pub async fn ask_devices(&self) -> Infallible {
+        self.questions.carry(&*self.adapter, &self.name).await
+    }
+
     /// Marks what came from here as stale; returns how many states that were.
     pub fn mark_stale(&self) -> usize {
+        self.mapper.forget_reach();
         self.recorder.mark_stale(&self.name, Timestamp::now())
     }
 }

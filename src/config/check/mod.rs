@@ -14,7 +14,7 @@ use super::tree::{Node, Step};
 use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
-use crate::mapping::RuleConfig;
+use crate::mapping::{MappingConfig, RuleConfig};
 use crate::push::webhook::{DeliveryConfig, WebhookConfig};
 use crate::rest::HttpConfig;
 
@@ -23,6 +23,7 @@ pub(super) struct Read {
     pub(super) http: HttpConfig,
     pub(super) adapters: Vec<Entry<AdapterEntry>>,
     pub(super) coap: CoapConfig,
+    pub(super) mapping: MappingConfig,
     pub(super) rules: Vec<Entry<RuleConfig>>,
     pub(super) webhooks: Vec<Entry<WebhookConfig>>,
     pub(super) delivery: DeliveryConfig,

@@ -9,15 +9,21 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+#[cfg(test)]
+mod fixtures;
 mod home_assistant;
+mod homie;
 mod meaning;
+mod standard;
 mod units;
-
-pub(super) use meaning::{Action, Found, Meaning, Step};
 
 use std::borrow::Cow;
 
 use thingway_sdk::{Payload, Timestamp};
+
+pub(super) use meaning::{Action, Found, Meaning, Step};
+pub use standard::Known;
+pub(super) use standard::{Concerned, Conventions, Interpreted};
 
 /// One convention of how devices speak. There is one for each adapter.
 pub(super) trait Convention: Send {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use thingway_sdk::Quality;
 use thingway_sdk::{ThingId, Timestamp, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -57,6 +58,7 @@ impl World {
             device_time: None,
             received: Timestamp::now(),
             replayed: false,
+            quality: Quality::Good,
         };
         let mut writing = self.recorder.write();
         let thing = writing.thing(&ThingId::from_name(thing), None, Timestamp::now()).unwrap();

@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use smol_str::{SmolStr, format_smolstr};
 
+use super::availability::Availability;
 use super::config::DeviceConfig;
-use super::entity::Entity;
+use super::entity::{Entity, Facet};
 use crate::mapping::convention::{Action, Meaning};
-use crate::mapping::{PayloadTemplate, PropertyRule, RuleConfig};
+use crate::mapping::{PropertyRule, RuleConfig};
 
 /// A device with its entities: one thing.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub(super) struct Device {
     pub(super) rule: Arc<RuleConfig>,
     /// By a key that no other entity of the device has.
     pub(super) entities: BTreeMap<SmolStr, Member>,
+    /// The entities whose actions are not offered yet.
+    fresh: Vec<SmolStr>,
     /// Whether it was last said to be within reach.
     online: Option<bool>,
 }
@@ -27,6 +30,7 @@ pub(super) struct Member {
     pub(super) entity: Entity,
     /// The names of its properties, in the order of its facets.
     pub(super) properties: Vec<SmolStr>,
+    rules: Vec<Arc<PropertyRule>>,
     /// The names of its actions, in their order.
     pub(super) actions: Vec<SmolStr>,
     /// The name of what occurs, where that has none of its own.
@@ -36,7 +40,7 @@ pub(super) struct Member {
 impl Device {
     pub(super) fn new(config: DeviceConfig, thing: SmolStr) -> Self {
         let rule = Arc::new(RuleConfig::by_convention(super::NAME, thing.clone()));
-        Self { config, thing, rule, entities: BTreeMap::new(), online: None }
+        Self { config, thing, rule, entities: BTreeMap::new(), fresh: Vec::new(), online: None }
     }
 
     pub(super) fn identifiers(&self) -> &[SmolStr] {
@@ -60,8 +64,15 @@ impl Device {
     }
 
     /// Puts an entity in, in the place of the one that had its key.
-    pub(super) fn put(&mut self, key: SmolStr, object: &str, mut entity: Entity) {
-        if let Some(before) = self.entities.remove(&key) {
+    pub(super) fn put(
+        &mut self,
+        key: SmolStr,
+        object: &str,
+        mut entity: Entity,
+        meaning: &mut Meaning,
+    ) {
+        let before = self.entities.remove(&key);
+        if let Some(before) = &before {
             entity.availability.inherit(&before.entity.availability);
         }
         // A name that begins with the device's own says it twice.
@@ -72,7 +83,12 @@ impl Device {
             entity.name = (!rest.is_empty()).then(|| rest.into());
         }
         let member = self.named(object, entity);
-        self.entities.insert(key, member);
+        let actions = before.iter().flat_map(|before| &before.actions);
+        for gone in actions.filter(|action| !member.actions.contains(action)) {
+            meaning.withdraw(&self.rule, gone);
+        }
+        self.entities.insert(key.clone(), member);
+        self.fresh.push(key);
     }
 
     /// Names what an entity has: after the entity; after what it measures, where it is the main
@@ -99,7 +115,9 @@ impl Device {
             let event = name("");
             let is_taken = |one: &SmolStr| one.is_empty() || self.has(one);
             if !properties.iter().chain(&actions).any(is_taken) {
-                return Member { entity, properties, actions, event };
+                let rules = entity.facets.iter().map(|facet| Arc::new(told(&entity, facet)));
+                let rules = rules.collect();
+                return Member { entity, properties, rules, actions, event };
             }
         }
     }
@@ -117,32 +135,21 @@ impl Device {
             by.device_id = self.config.serial.clone().or(self.config.identifiers.first().cloned());
         }
         for member in self.entities.values() {
-            let kind = &member.entity.kind;
-            for (facet, name) in member.entity.facets.iter().zip(&member.properties) {
-                let semantic_type = semantic_type(kind).filter(|_| facet.suffix.is_empty());
-                let title = title(member.entity.name.as_deref(), facet.suffix, kind);
-                let known = PropertyRule {
-                    title: Some(title),
-                    semantic_type: semantic_type.map(Into::into),
-                    ..facet.rule.clone()
-                };
-                rule.properties.insert(name.to_string(), known);
-            }
+            let named = member.properties.iter().map(ToString::to_string);
+            rule.properties.extend(named.zip(member.rules.iter().cloned()));
         }
         self.rule = Arc::new(rule);
-        meaning.found(&self.rule, Vec::new());
-        for member in self.entities.values() {
-            for (act, name) in member.entity.actions.iter().zip(&member.actions) {
-                let title = title(member.entity.name.as_deref(), act.suffix, &member.entity.kind);
-                meaning.offer(
-                    &self.rule,
-                    Action {
-                        name: name.clone(),
-                        title: Some(title.into()),
-                        form: act.form.clone(),
-                        payload: Some(PayloadTemplate::from(act.payload.to_string())),
-                    },
-                );
+        for key in self.fresh.drain(..) {
+            let Some(Member { entity, actions, .. }) = self.entities.get(&key) else { continue };
+            for (act, name) in entity.actions.iter().zip(actions) {
+                let title = title(entity.name.as_deref(), act.suffix, &entity.kind);
+                let action = Action {
+                    name: name.clone(),
+                    title: Some(title.into()),
+                    form: act.form.clone(),
+                    payload: Some(act.payload.clone()),
+                };
+                meaning.offer(&self.rule, action);
             }
         }
     }
@@ -150,15 +157,11 @@ impl Device {
     /// Whether it became known that the device is, or is no longer, within reach: it is as long
     /// as any of its entities is.
     pub(super) fn reach(&mut self) -> Option<bool> {
-        let told = self.entities.values().filter(|it| it.entity.availability.is_told());
-        let mut all_are_off = true;
-        let mut online = None;
-        for says in told.map(|member| member.entity.availability.online()) {
-            all_are_off &= says == Some(false);
-            online = online.or(says.filter(|says| *says));
-        }
-        let any = self.entities.values().any(|it| it.entity.availability.is_told());
-        let now = online.or((any && all_are_off).then_some(false));
+        let told = self.entities.values().map(|member| &member.entity.availability);
+        let told: Vec<_> = told.filter(|it| it.is_told()).map(Availability::online).collect();
+        let is_off = !told.is_empty() && told.iter().all(|says| *says == Some(false));
+        let is_on = told.contains(&Some(true));
+        let now = is_on.then_some(true).or(is_off.then_some(false));
         if now.is_none() || now == self.online {
             return None;
         }
@@ -170,9 +173,19 @@ impl Device {
 impl Member {
     /// The topics that the entity is read from.
     pub(super) fn topics(&self) -> impl Iterator<Item = &SmolStr> {
-        let facets = self.entity.facets.iter().filter_map(|facet| facet.topic.as_ref());
+        let facets = self.entity.facets.iter().map(|facet| &facet.topic);
         let events = self.entity.events.iter().map(|trigger| &trigger.topic);
         facets.chain(events).chain(self.entity.availability.topics())
+    }
+}
+
+/// What is said of a property.
+fn told(entity: &Entity, facet: &Facet) -> PropertyRule {
+    let semantic_type = semantic_type(&entity.kind).filter(|_| facet.suffix.is_empty());
+    PropertyRule {
+        title: Some(title(entity.name.as_deref(), facet.suffix, &entity.kind)),
+        semantic_type: semantic_type.map(Into::into),
+        ..facet.rule.clone()
     }
 }
 

@@ -28,8 +28,8 @@ pub(super) struct Entity {
 pub(super) struct Facet {
     /// `brightness` of a light; empty where the entity is nothing but this.
     pub(super) suffix: &'static str,
-    /// Where it is read; some can only be written.
-    pub(super) topic: Option<SmolStr>,
+    /// Where it is read.
+    pub(super) topic: SmolStr,
     pub(super) template: Template,
     pub(super) rule: PropertyRule,
     /// A text that is a number is one.
@@ -42,7 +42,7 @@ pub(super) struct Act {
     /// `open` of a cover; empty where the entity is nothing but this.
     pub(super) suffix: &'static str,
     pub(super) form: Form,
-    pub(super) payload: SmolStr,
+    pub(super) payload: PayloadTemplate,
 }
 
 /// Something that occurs.
@@ -164,26 +164,33 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds a property, if it can be read or written.
+    /// Adds a property, if it can be read. What can only be written is an action, as nothing is
+    /// ever known of its state.
     pub(super) fn property(&mut self, suffix: &'static str, ways: Ways, mut rule: PropertyRule) {
-        if ways.state.is_none() && ways.command.is_none() {
+        let text = || PayloadTemplate::from("{text}".to_owned());
+        let payload = ways.payload.unwrap_or_else(text);
+        let Some(topic) = ways.state else {
+            if let Some(topic) = ways.command {
+                let form = self.form(&topic);
+                self.entity.actions.push(Act { suffix, form, payload });
+            }
             return;
-        }
+        };
         let is_number = rule.data_type.as_deref() == Some("number");
-        rule.write = ways.command.map(|topic| {
-            let text = || PayloadTemplate::from("{text}".to_owned());
-            let write = WriteRule::to(&topic, ways.payload.unwrap_or_else(text));
-            WriteRule { retain: self.retain(), qos: self.qos, ..write }
+        rule.write = ways.command.map(|topic| WriteRule {
+            retain: self.retain(),
+            qos: self.qos,
+            ..WriteRule::to(&topic, payload)
         });
         let template = ways.template.unwrap_or(Template::Whole);
-        self.entity.facets.push(Facet { suffix, topic: ways.state, template, rule, is_number });
+        self.entity.facets.push(Facet { suffix, topic, template, rule, is_number });
     }
 
     /// Adds a property that knows two words.
     pub(super) fn switch(&mut self, suffix: &'static str, mut ways: Ways, words: &Words) {
         let [on, off] = words.said.each_ref().map(|word| Some(word.as_str().into()));
         let rule = PropertyRule { on, off, ..PropertyRule::default() };
-        if ways.payload.is_some() || words.said != words.sent {
+        if ways.payload.is_some() || words.said != words.sent || ways.state.is_none() {
             let sent = words.sent.each_ref().map(|word| match &ways.payload {
                 Some(template) => {
                     let filled = template.fill(&Value::Text(word.clone()));
@@ -191,7 +198,11 @@ impl<'a> Builder<'a> {
                 }
                 None => word.clone(),
             });
-            let said = words.said.clone().map(Value::Text);
+            // Without a state there is nothing that the words are taken for.
+            let said = match ways.state {
+                Some(_) => words.said.clone().map(Value::Text),
+                None => [true, false].map(Value::Boolean),
+            };
             ways.payload = Some(PayloadTemplate::words(said.into_iter().zip(sent)));
         }
         self.property(suffix, ways, rule);
@@ -224,17 +235,23 @@ impl<'a> Builder<'a> {
             };
             payload = text.into();
         }
+        let form = self.form(&topic);
+        let payload = PayloadTemplate::from(payload.to_string());
+        self.entity.actions.push(Act { suffix, form, payload });
+    }
+
+    /// How something is asked for on a topic.
+    fn form(&self, topic: &str) -> Form {
         let terms = [
             ("mqv:qos".into(), self.qos.to_term()),
             ("mqv:retain".into(), Value::Boolean(self.retain())),
         ];
-        let form = Form {
-            address: Address::from(topic.as_str()),
+        Form {
+            address: Address::from(topic),
             operation: Operation::InvokeAction,
             content_type: None,
             terms: terms.into(),
-        };
-        self.entity.actions.push(Act { suffix, form, payload });
+        }
     }
 
     fn retain(&self) -> bool {

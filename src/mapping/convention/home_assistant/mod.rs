@@ -200,7 +200,10 @@ impl HomeAssistant {
                 meaning.release(&topic);
             }
         }
-        refused.map_or(Taken::Understood, Taken::Malformed)
+        match refused {
+            Some(why) if meaning.steps.is_empty() => Taken::Malformed(why),
+            _ => Taken::Understood,
+        }
     }
 
     /// Puts an entity into its device.
@@ -235,7 +238,7 @@ impl HomeAssistant {
         }
         self.entities += usize::from(is_new);
         device.learn(&about);
-        device.put(id.clone(), object, entity);
+        device.put(id.clone(), object, entity, meaning);
         let entity = (key, id);
         for topic in device.entities.get(&entity.1).into_iter().flat_map(Member::topics) {
             let listeners = match self.listeners.entry(topic.clone()) {
@@ -307,7 +310,7 @@ impl HomeAssistant {
         let body = Body::new(text);
         let mut heard: BTreeMap<&SmolStr, Vec<Found>> = BTreeMap::new();
         let mut problem = None;
-        let mut told = false;
+        let (mut told, mut over) = (false, false);
         for (key, id) in self.listeners.get(message.address).into_iter().flatten() {
             let Some(device) = self.devices.get_mut(key) else { continue };
             let rule = device.rule.clone();
@@ -315,7 +318,7 @@ impl HomeAssistant {
             let found = heard.entry(key).or_default();
             told |= member.entity.availability.hear(message.address, &body);
             for (facet, property) in member.entity.facets.iter().zip(&member.properties) {
-                if facet.topic.as_deref() != Some(message.address) {
+                if facet.topic != message.address {
                     continue;
                 }
                 match facet.template.read(&body) {
@@ -327,10 +330,12 @@ impl HomeAssistant {
                 }
             }
             for (event, data) in member.occurred(message.address, &body) {
-                told = true;
-                if !message.replayed {
-                    meaning.occurred(&rule, &event, data, message.received);
+                if message.replayed {
+                    over = true;
+                    continue;
                 }
+                told = true;
+                meaning.occurred(&rule, &event, data, message.received);
             }
         }
         for (key, found) in heard {
@@ -346,6 +351,7 @@ impl HomeAssistant {
         match problem {
             _ if told => Taken::Understood,
             Some(why) => Taken::Malformed(why),
+            None if over => Taken::Nothing("retained, so it is no new event".into()),
             None => Taken::Nothing("it has no value that an entity asks for".into()),
         }
     }

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use thingway_sdk::Quality;
 use thingway_sdk::{Address, ThingId, Timestamp, Value};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -103,7 +104,13 @@ fn patch(body: &Json) -> WebhookPatch {
 
 fn reading(value: &str) -> Reading {
     let value = Value::from_json(value).unwrap();
-    Reading { value, device_time: None, received: Timestamp::now(), replayed: false }
+    Reading {
+        value,
+        device_time: None,
+        received: Timestamp::now(),
+        replayed: false,
+        quality: Quality::Good,
+    }
 }
 
 fn described(name: &str, slot: usize) -> Property {

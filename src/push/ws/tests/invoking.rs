@@ -19,7 +19,7 @@ fn door() -> World {
     let offer = Offer { address: "open".into(), subject: Arc::new(subject), received: now };
     let mut writing = world.recorder.write();
     let thing = writing.thing(&ThingId::from_name("door"), None, now).unwrap();
-    writing.offer(&thing, &"field".into(), &offer).unwrap();
+    writing.offer(&thing, &"field".into(), &offer, None).unwrap();
     writing.settle(now);
     drop(writing);
     world

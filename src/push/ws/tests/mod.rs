@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use thingway_sdk::Quality;
 use thingway_sdk::{
     Acknowledgement, Adapter, AdapterError, BoxFuture, Command, Reports, ThingId, Timestamp, Value,
 };
@@ -22,7 +23,7 @@ use super::session::{Reply, Session};
 use crate::command::Commands;
 use crate::limits::Limits;
 use crate::log::{EventLog, LogConfig, MemoryLog, Property};
-use crate::mapping::{Mapper, Names, PropertyRule};
+use crate::mapping::{Mapper, MappingConfig, Names, PropertyRule};
 use crate::push::herald::{Follower, Heralds, Voice};
 use crate::push::page::Page;
 use crate::recorder::{Reading, Recorder};
@@ -176,11 +177,18 @@ fn reading(value: &str) -> Reading {
         device_time: None,
         received: Timestamp::now(),
         replayed: false,
+        quality: Quality::Good,
     }
 }
 
 fn silo(device: &Arc<Device>, recorder: &Arc<Recorder>) -> Arc<Silo> {
-    let mapper = Mapper::new("field".into(), &[], Arc::new(Names::default()), Limits::default());
+    let mapper = Mapper::new(
+        "field".into(),
+        &MappingConfig::default(),
+        &[],
+        Arc::new(Names::default()),
+        Limits::default(),
+    );
     Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 10)
 }
 

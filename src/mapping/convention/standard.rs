@@ -1,0 +1,110 @@
+use serde::{Deserialize, Serialize};
+
+use super::home_assistant::HomeAssistant;
+use super::homie::Homie;
+use super::{Convention, Incoming, Meaning, Taken};
+
+/// The conventions that one adapter's messages may follow. Each has a number, its place here; of
+/// two that say something of the same address, the earlier one is right.
+#[derive(Default)]
+pub(in crate::mapping) struct Conventions(Vec<Box<dyn Convention>>);
+
+/// A set of conventions, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::mapping) struct Concerned(u16);
+
+/// What a convention made of a message.
+pub(in crate::mapping) struct Interpreted {
+    /// Its number.
+    pub(in crate::mapping) convention: u8,
+    /// Its name.
+    pub(in crate::mapping) name: &'static str,
+    /// What became of the message: anything but [`Taken::NotMine`].
+    pub(in crate::mapping) taken: Taken,
+    /// What it means, where it was understood.
+    pub(in crate::mapping) meaning: Meaning,
+}
+
+/// A convention that the gateway knows. Of two that say something of the same address, the one
+/// that stands first here is right: what speaks for itself goes before what speaks for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// Homie, versions 3 to 5.
+    Homie,
+    /// Home Assistant's MQTT discovery.
+    HomeAssistant,
+}
+
+impl Known {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 2] = [Self::Homie, Self::HomeAssistant];
+
+    fn make(self) -> Box<dyn Convention> {
+        match self {
+            Self::Homie => Box::<Homie>::default(),
+            Self::HomeAssistant => Box::<HomeAssistant>::default(),
+        }
+    }
+}
+
+impl Conventions {
+    /// These, in the order in which they are asked.
+    #[cfg(test)]
+    pub(in crate::mapping) fn of(conventions: Vec<Box<dyn Convention>>) -> Self {
+        Self(conventions)
+    }
+
+    /// Those that are wanted.
+    pub(in crate::mapping) fn wanted(wanted: &[Known]) -> Self {
+        let wanted = Known::ALL.into_iter().filter(|known| wanted.contains(known));
+        Self(wanted.map(Known::make).collect())
+    }
+
+    /// Those that an address may concern.
+    pub(in crate::mapping) fn concerned(&self, address: &str) -> Concerned {
+        let concerns = |(number, convention): (usize, &Box<dyn Convention>)| {
+            u16::from(convention.concerns(address)) << number
+        };
+        Concerned(self.0.iter().enumerate().map(concerns).sum())
+    }
+
+    /// What a message means to the first of these that understands it.
+    pub(in crate::mapping) fn interpret(
+        &mut self,
+        concerned: Concerned,
+        message: &Incoming<'_>,
+    ) -> Option<Interpreted> {
+        let asked = self.0.iter_mut().zip(0..).filter(|(_, number)| concerned.has(*number));
+        for (convention, number) in asked {
+            let mut meaning = Meaning::default();
+            let taken = convention.take(message, &mut meaning);
+            if taken != Taken::NotMine {
+                let name = convention.name();
+                return Some(Interpreted { convention: number, name, taken, meaning });
+            }
+        }
+        None
+    }
+
+    /// The same with all that they know, for a dry run.
+    pub(in crate::mapping) fn duplicate(&self) -> Self {
+        Self(self.0.iter().map(|convention| convention.duplicate()).collect())
+    }
+}
+
+impl Concerned {
+    /// One convention alone.
+    pub(in crate::mapping) fn only(convention: u8) -> Self {
+        Self(1 << convention)
+    }
+
+    /// Whether it is nobody at all.
+    pub(in crate::mapping) fn is_nobody(self) -> bool {
+        self.0 == 0
+    }
+
+    fn has(self, convention: u8) -> bool {
+        self.0 >> convention & 1 == 1
+    }
+}
