@@ -234,6 +234,12 @@ impl WriteRule {
         Self { topic: TextTemplate::literal(topic), payload, retain: false, qos: default_qos() }
     }
 
+    /// The same at QoS 0: what is lost is not sent again.
+    #[must_use]
+    pub fn at_most_once(topic: &str, payload: PayloadTemplate) -> Self {
+        Self { qos: Qos(0), ..Self::to(topic, payload) }
+    }
+
     /// Where a write goes, with these levels of the rule's topic.
     pub(crate) fn target(&self, captures: &Captures<'_>) -> WriteTarget {
         let terms = [

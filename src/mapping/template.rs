@@ -8,6 +8,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 use thingway_sdk::Value;
 
+use super::convention::MetricCommand;
 use super::jinja::Jinja;
 
 /// An address pattern: `home/{room}/lamp`, `+` for any one level, a last `#` for the rest.
@@ -55,6 +56,8 @@ enum Making {
     Words(Arc<[(Value, SmolStr)]>),
     /// By a template that the device announced.
     Jinja(Jinja),
+    /// As a metric of Sparkplug.
+    Metric(MetricCommand),
 }
 
 impl AddressPattern {
@@ -195,6 +198,11 @@ impl PayloadTemplate {
         Self(Making::Jinja(template))
     }
 
+    /// Sends the value of a metric.
+    pub(super) fn metric(command: MetricCommand) -> Self {
+        Self(Making::Metric(command))
+    }
+
     /// The payload for one value.
     ///
     /// # Errors
@@ -203,6 +211,7 @@ impl PayloadTemplate {
         match &self.0 {
             Making::Text(text) => Ok(fill_text(text, value)),
             Making::Jinja(template) => template.command(value),
+            Making::Metric(command) => command.fill(value),
             Making::Words(words) => {
                 let found = words.iter().find(|(said, _)| said.means_the_same(value));
                 let (_, sent) =

@@ -14,6 +14,7 @@ mod fixtures;
 mod home_assistant;
 mod homie;
 mod meaning;
+mod sparkplug;
 mod standard;
 mod units;
 
@@ -22,6 +23,7 @@ use std::borrow::Cow;
 use thingway_sdk::{Payload, Timestamp};
 
 pub(super) use meaning::{Action, Found, Meaning, Step};
+pub(super) use sparkplug::MetricCommand;
 pub use standard::Known;
 pub(super) use standard::{Concerned, Conventions, Interpreted};
 

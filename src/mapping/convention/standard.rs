@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::home_assistant::HomeAssistant;
 use super::homie::Homie;
+use super::sparkplug::Sparkplug;
 use super::{Convention, Incoming, Meaning, Taken};
 
 /// The conventions that one adapter's messages may follow. Each has a number, its place here; of
@@ -32,17 +33,20 @@ pub(in crate::mapping) struct Interpreted {
 pub enum Known {
     /// Homie, versions 3 to 5.
     Homie,
+    /// Sparkplug B.
+    Sparkplug,
     /// Home Assistant's MQTT discovery.
     HomeAssistant,
 }
 
 impl Known {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 2] = [Self::Homie, Self::HomeAssistant];
+    pub const ALL: [Self; 3] = [Self::Homie, Self::Sparkplug, Self::HomeAssistant];
 
     fn make(self) -> Box<dyn Convention> {
         match self {
             Self::Homie => Box::<Homie>::default(),
+            Self::Sparkplug => Box::<Sparkplug>::default(),
             Self::HomeAssistant => Box::<HomeAssistant>::default(),
         }
     }
