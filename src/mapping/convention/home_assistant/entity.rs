@@ -1,10 +1,9 @@
 use smol_str::SmolStr;
-use thingway_sdk::{Address, Form, Operation, Value};
+use thingway_sdk::{Form, Value};
 
 use super::availability::Availability;
 use super::config::Config;
 use super::template::{Template, as_word};
-use crate::mapping::config::{Qos, default_qos};
 use crate::mapping::jinja::Jinja;
 use crate::mapping::{PayloadTemplate, PropertyRule, WriteRule};
 
@@ -62,7 +61,6 @@ pub(super) struct Trigger {
 pub(super) struct Builder<'a> {
     pub(super) config: &'a Config,
     pub(super) entity: Entity,
-    qos: Qos,
 }
 
 /// Where a property is read and written, by the names that stand in the options.
@@ -105,10 +103,7 @@ impl<'a> Builder<'a> {
         let kind = config.text("device_class").unwrap_or_else(|| component.into());
         let name = config.text("name").filter(|name| !name.is_empty());
         let entity = Entity { name, kind, availability, problems, ..Entity::default() };
-        let told = config.get("qos").and_then(serde_json::Value::as_u64);
-        let told = told.and_then(|level| Qos::try_from(u8::try_from(level).ok()?).ok());
-        let qos = told.unwrap_or_else(default_qos);
-        Self { config, entity, qos }
+        Self { config, entity }
     }
 
     /// The ways of `brightness_state_topic`, `brightness_value_template`,
@@ -171,17 +166,12 @@ impl<'a> Builder<'a> {
         let payload = ways.payload.unwrap_or_else(text);
         let Some(topic) = ways.state else {
             if let Some(topic) = ways.command {
-                let form = self.form(&topic);
-                self.entity.actions.push(Act { suffix, form, payload });
+                self.act(suffix, &topic, payload);
             }
             return;
         };
         let is_number = rule.data_type.as_deref() == Some("number");
-        rule.write = ways.command.map(|topic| WriteRule {
-            retain: self.retain(),
-            qos: self.qos,
-            ..WriteRule::to(&topic, payload)
-        });
+        rule.write = ways.command.map(|topic| self.write(&topic, payload));
         let template = ways.template.unwrap_or(Template::Whole);
         self.entity.facets.push(Facet { suffix, topic, template, rule, is_number });
     }
@@ -235,26 +225,19 @@ impl<'a> Builder<'a> {
             };
             payload = text.into();
         }
-        let form = self.form(&topic);
-        let payload = PayloadTemplate::from(payload.to_string());
+        self.act(suffix, &topic, PayloadTemplate::from(payload.to_string()));
+    }
+
+    fn act(&mut self, suffix: &'static str, topic: &str, payload: PayloadTemplate) {
+        let form = self.write(topic, payload.clone()).form_of_action();
         self.entity.actions.push(Act { suffix, form, payload });
     }
 
-    /// How something is asked for on a topic.
-    fn form(&self, topic: &str) -> Form {
-        let terms = [
-            ("mqv:qos".into(), self.qos.to_term()),
-            ("mqv:retain".into(), Value::Boolean(self.retain())),
-        ];
-        Form {
-            address: Address::from(topic),
-            operation: Operation::InvokeAction,
-            content_type: None,
-            terms: terms.into(),
-        }
-    }
-
-    fn retain(&self) -> bool {
-        self.config.boolean("retain").unwrap_or(false)
+    /// How something is written on a topic.
+    fn write(&self, topic: &str, payload: PayloadTemplate) -> WriteRule {
+        let qos = self.config.get("qos").and_then(serde_json::Value::as_u64);
+        let qos = qos.and_then(|qos| u8::try_from(qos).ok()).unwrap_or(1);
+        let retain = self.config.boolean("retain").unwrap_or(false);
+        WriteRule::to(topic, payload).with(qos, retain)
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use prost::Message;
 use smol_str::{SmolStr, format_smolstr};
-use thingway_sdk::{Address, Form, Operation, Timestamp, Value};
+use thingway_sdk::{Timestamp, Value};
 
 use super::{Convention, Incoming, Meaning, Taken};
 pub(in crate::mapping) use command::MetricCommand;
@@ -144,7 +144,7 @@ impl Convention for Sparkplug {
             (_, device) => node.told(topic, event, device, payload, meaning),
         };
         if is_missing && !message.replayed {
-            node.ask(topic, message.received, meaning);
+            node.ask(message.received, meaning);
         }
         match taken {
             // Questions are steps, and only what was understood has any.
@@ -246,20 +246,15 @@ impl Node {
     }
 
     /// Asks the node to be born again, unless it was asked just before.
-    fn ask(&mut self, topic: Topic<'_>, now: Timestamp, meaning: &mut Meaning) {
+    fn ask(&mut self, now: Timestamp, meaning: &mut Meaning) {
         if self.asked.is_some_and(|asked| asked.until(now) < PATIENCE) {
             return;
         }
-        let Ok(bytes) = MetricCommand::rebirth().fill(&Value::Null) else { return };
+        let order = MetricCommand::rebirth();
+        let Ok(bytes) = order.fill(&Value::Null) else { return };
         self.asked = Some(now);
-        let address = format_smolstr!("spBv1.0/{}/NCMD/{}", topic.group, topic.node);
-        let form = Form {
-            address: Address::from(address.as_str()),
-            operation: Operation::InvokeAction,
-            content_type: None,
-            terms: [("mqv:qos".into(), Value::Text("0".into()))].into(),
-        };
-        meaning.ask(form, thingway_sdk::Payload { bytes: bytes.into(), content_type: None });
+        let payload = thingway_sdk::Payload { bytes: bytes.into(), content_type: None };
+        meaning.ask(self.source.form(order), payload);
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use smol_str::{SmolStr, format_smolstr};
-use thingway_sdk::{Address, Form, Operation, Timestamp, Value};
+use thingway_sdk::{Form, Timestamp, Value};
 
 use super::command::MetricCommand;
 use super::datatype::Datatype;
@@ -134,7 +134,7 @@ impl Source {
         let is_read_only = set.and_then(|set| set.get("readOnly")) == Some(&Scalar::Boolean(true));
         if known.datatype.is_writable() && !is_read_only {
             let payload = PayloadTemplate::metric(command);
-            let write = WriteRule::at_most_once(&self.commands, payload);
+            let write = self.write(payload);
             if let Some(rule) = properties.get_mut(known.property.as_str()) {
                 Arc::make_mut(rule).write = Some(write);
             }
@@ -221,19 +221,19 @@ impl Source {
     /// `Node Control/Rebirth` as the action `rebirth`.
     fn action(&self, order: MetricCommand) -> Action {
         let last = order.name.rsplit('/').next().unwrap_or_default();
-        let terms = [("mqv:qos".into(), Value::Text("0".into()))];
-        let form = Form {
-            address: Address::from(self.commands.as_str()),
-            operation: Operation::InvokeAction,
-            content_type: None,
-            terms: terms.into(),
-        };
-        Action {
-            name: last.to_lowercase().replace(' ', "_").into(),
-            title: Some(last.into()),
-            form,
-            payload: Some(PayloadTemplate::metric(order)),
-        }
+        let (name, title) = (last.to_lowercase().replace(' ', "_"), last.to_owned());
+        let payload = Some(PayloadTemplate::metric(order.clone()));
+        Action { name: name.into(), title: Some(title.into()), form: self.form(order), payload }
+    }
+
+    /// Where an order goes.
+    pub(super) fn form(&self, order: MetricCommand) -> Form {
+        self.write(PayloadTemplate::metric(order)).form_of_action()
+    }
+
+    /// Commands are sent once, and not kept (section 6.4.23).
+    fn write(&self, payload: PayloadTemplate) -> WriteRule {
+        WriteRule::to(&self.commands, payload).with(0, false)
     }
 }
 
