@@ -18,6 +18,7 @@ mod coap_clients_read_write_and_observe;
 mod coap_devices_become_things;
 mod coap_endpoints_register_and_are_observed;
 mod coap_keeps_strangers_out;
+mod devices_of_conventions_become_things;
 mod every_td_is_valid;
 mod foreign_pages_change_nothing;
 mod garbage_never_becomes_a_value_in_silence;
