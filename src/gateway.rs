@@ -204,6 +204,7 @@ async fn silos(
     exposed: &Arc<ExposedThings>,
 ) -> Result<(Vec<Arc<Silo>>, Servers), StartError> {
     let names = Arc::new(Names::default());
+    names.join(&config.joins);
     let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
     let exposed: Arc<dyn Exposed> = exposed.clone();
     let (mut silos, mut servers) = (Vec::new(), Vec::new());

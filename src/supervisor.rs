@@ -33,6 +33,7 @@ pub fn supervise(silo: Arc<Silo>, stop: CancellationToken) -> JoinHandle<()> {
             let ended = tokio::select! {
                 ended = run => ended,
                 never = silo.ask_devices() => match never {},
+                never = silo.tend_deadlines() => match never {},
             };
             match ended {
                 Ok(Ok(())) => break,

@@ -17,7 +17,7 @@ pub(super) fn admitted(slot: &Slot, value: Value) -> Result<Value, String> {
     if let Some(rule) = rule {
         rule.admits(&value)?;
     }
-    if rule.is_some_and(|rule| rule.data_type.is_some()) {
+    if rule.is_some_and(|rule| rule.declared_type().is_some()) {
         return Ok(value);
     }
     let kinds = Kinds::of(&value);

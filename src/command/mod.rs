@@ -73,8 +73,7 @@ impl Commands {
         let target = property.write.as_ref().ok_or(WriteError::ReadOnly)?;
         let held = thing.slot_at(property.slot).ok_or(WriteError::ReadOnly)?;
         let value = admitted(&held, value).map_err(WriteError::BadValue)?;
-        let payload = target.payload(&value, property);
-        let payload = payload.map_err(|error| WriteError::BadValue(error.to_string()))?;
+        let payload = target.payload(&value, property).map_err(WriteError::BadValue)?;
         let silo = self.silo(&property.adapter)?;
         let place = self.place()?;
         let request = Request::Write { property: property.name.clone(), value: value.clone() };

@@ -1,5 +1,6 @@
 //! How environment variables address the entries of a list: adapters and webhooks by their name
-//! (`THINGWAY__ADAPTERS__PLANT__PASSWORD_FILE`), rules by their position, counted from 0.
+//! (`THINGWAY__ADAPTERS__PLANT__PASSWORD_FILE`), rules and joins by their
+//! position, counted from 0.
 
 use super::environment::{PREFIX, Refusal};
 use super::suggest::did_you_mean;
@@ -13,10 +14,11 @@ pub(super) struct List {
     has_names: bool,
 }
 
-const LISTS: [List; 3] = [
+const LISTS: [List; 4] = [
     List { name: "adapters", founded_by: "protocol", has_names: true },
     List { name: "webhooks", founded_by: "url", has_names: true },
     List { name: "rules", founded_by: "topic", has_names: false },
+    List { name: "joins", founded_by: "thing", has_names: false },
 ];
 
 impl List {

@@ -24,14 +24,14 @@ mod tree;
 
 pub use overrides::Overrides;
 pub use problem::{ConfigError, Excerpt, Origin, Problem};
-pub use schema::json_schema;
+pub use schema::{json_schema, promised_schema};
 pub use source::{FileChoice, Loaded, Sources};
 pub(crate) use suggest::{closest, did_you_mean};
 
 use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
-use crate::mapping::{MappingConfig, RuleConfig};
+use crate::mapping::{JoinConfig, MappingConfig, RuleConfig};
 use crate::push::webhook::{DeliveryConfig, WebhookConfig};
 use crate::rest::HttpConfig;
 use problem::Problems;
@@ -52,6 +52,8 @@ pub struct Config {
     pub mapping: MappingConfig,
     /// What it can't see from messages by itself.
     pub rules: Vec<RuleConfig>,
+    /// Devices that are reached over several ways.
+    pub joins: Vec<JoinConfig>,
     /// Webhooks that are there from the start.
     pub webhooks: Vec<WebhookConfig>,
     /// How webhooks are delivered.
@@ -63,8 +65,10 @@ pub struct Config {
 }
 
 /// The sections of the file.
-const SECTIONS: &[&str] =
-    &["http", "adapters", "coap", "mapping", "rules", "webhooks", "delivery", "limits", "log"];
+const SECTIONS: &[&str] = &[
+    "http", "adapters", "coap", "mapping", "rules", "joins", "webhooks", "delivery", "limits",
+    "log",
+];
 
 impl Config {
     /// Reads the file, the environment and the command line.
@@ -98,6 +102,7 @@ impl Config {
             coap: sections.table("coap"),
             mapping: sections.table("mapping"),
             rules: sections.list("rules"),
+            joins: sections.list("joins"),
             webhooks: sections.list("webhooks"),
             delivery: sections.table("delivery"),
             limits: sections.table("limits"),
@@ -116,6 +121,7 @@ impl From<check::Read> for Config {
             coap: read.coap,
             mapping: read.mapping,
             rules: values(read.rules),
+            joins: values(read.joins),
             webhooks: values(read.webhooks),
             delivery: read.delivery,
             limits: read.limits,

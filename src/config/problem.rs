@@ -161,6 +161,15 @@ impl Problems {
         self.found.push((position, problem));
     }
 
+    /// A place in few words, for problems of two places.
+    pub(super) fn place_name(&self, place: &Place) -> String {
+        match self.origin(place) {
+            Origin::File(at) => format!("{}:{}:{}", at.name, at.line, at.column),
+            Origin::Variable(name) | Origin::Option(name) => name,
+            Origin::Everywhere => "the defaults".to_owned(),
+        }
+    }
+
     fn origin(&self, place: &Place) -> Origin {
         match (place, &self.file) {
             (Place::File(span), Some((name, text))) => Origin::File(Excerpt::new(name, text, span)),

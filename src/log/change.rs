@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
-use thingway_sdk::codec::{self, EncodeError};
+use thingway_sdk::codec;
 use thingway_sdk::{Address, Form, Payload, Quality, ThingId, Timestamp, Value};
 
 use super::Lane;
@@ -76,6 +76,12 @@ impl Property {
         ruled.or(self.told.unit.as_deref())
     }
 
+    /// The unit in payloads, where a rule says that it is another one than the unit shown.
+    fn unit_sent(&self) -> Option<&str> {
+        let ruled = self.rule.as_ref().and_then(|rule| rule.unit_in_payload.as_deref());
+        ruled.or(self.unit())
+    }
+
     /// Its title: the one that a rule gives, else the one that the device tells.
     #[must_use]
     pub fn title(&self) -> Option<&str> {
@@ -114,12 +120,20 @@ impl WriteTarget {
     /// The payload that says this value of the property.
     ///
     /// # Errors
-    /// When the form's media type can't say it.
-    pub fn payload(&self, value: &Value, property: &Property) -> Result<Payload, EncodeError> {
+    /// When the rule or the form's media type can't say it.
+    pub fn payload(&self, value: &Value, property: &Property) -> Result<Payload, String> {
+        let sent = match &property.rule {
+            Some(rule) => rule.give_out(value.clone())?,
+            None => value.clone(),
+        };
         let content_type = self.form.content_type.clone();
         let bytes = match &self.template {
-            Some(template) => template.fill(value),
-            None => codec::encode(value, content_type.as_deref(), &property.name, property.unit())?,
+            Some(template) => template.fill(&sent),
+            None => {
+                let unit = property.unit_sent();
+                codec::encode(&sent, content_type.as_deref(), &property.name, unit)
+                    .map_err(|error| error.to_string())?
+            }
         };
         Ok(Payload { bytes: bytes.into(), content_type })
     }

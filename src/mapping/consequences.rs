@@ -49,10 +49,12 @@ impl Batch<'_> {
             Step::Release(_) => {}
             Step::Found(rule, found) => {
                 let thing = mapper.thing_of(&rule, now, writing)?;
-                let Learned { properties, reach, .. } = &mut *self.learned;
+                let Learned { properties, reach, deadlines, .. } = &mut *self.learned;
                 let mut arrival = Arrival::new(mapper, observation, properties, writing);
                 let outcome = arrival.found(thing, &rule, found);
                 reach.check(&outcome, observation, writing);
+                let most = mapper.limits.properties;
+                deadlines.heard(Some(&rule), observation, &outcome, most);
                 return Ok(Some(outcome));
             }
             Step::Occurred(rule, event, data, time) => {

@@ -9,6 +9,7 @@ use thingway_sdk::{Address, Form, Observation, Payload, Subject, Timestamp};
 
 use super::arrival::Arrival;
 use super::convention::{Concerned, Conventions, Incoming, Interpreted, Meaning, Step, Taken};
+use super::deadlines::Deadlines;
 use super::names::{self, Names};
 use super::properties::Properties;
 use super::reach::Reach;
@@ -35,6 +36,7 @@ pub(super) struct Learned {
     pub(super) routes: Routes,
     pub(super) properties: Properties,
     pub(super) reach: Reach,
+    pub(super) deadlines: Deadlines,
     /// What devices are to be asked when the batch ends.
     pub(super) questions: Vec<(Form, Payload)>,
 }
@@ -284,7 +286,7 @@ impl Batch<'_> {
         let interpreted = self.learned.conventions.interpret(concerned, &incoming(observation));
         let Some(interpreted) = interpreted else {
             let message = read_leaves(self.mapper, None, observation, contents)?;
-            return Ok(Message { place, ..message });
+            return Ok(Message { place, concerned, ..message });
         };
         let convention = interpreted.convention;
         let (name, meaning) = interpreted.understood()?;
@@ -330,10 +332,25 @@ impl Batch<'_> {
         contents: &mut Contents,
         writing: &mut Writing<'_>,
     ) -> Outcome {
+        if self.is_redirected(observation, &message) {
+            return match self.read(observation, contents) {
+                Ok(message) => self.apply(observation, message, contents, writing),
+                Err(outcome) => outcome,
+            };
+        }
         match message.meaning {
             Some(meaning) => self.carry_out(observation, *meaning, writing),
             None => self.apply_leaves(observation, &message, contents, writing),
         }
+    }
+
+    /// Whether a later message of the batch said what the address of this one means, after this
+    /// one was taken apart.
+    fn is_redirected(&self, observation: &Observation, message: &Message) -> bool {
+        let routes = &self.learned.routes;
+        let place = message.place.or_else(|| routes.place(&observation.address));
+        let route = place.and_then(|place| routes.at(place));
+        message.meaning.is_none() && route.is_some_and(|it| it.concerned != message.concerned)
     }
 
     fn apply_leaves(
@@ -344,18 +361,20 @@ impl Batch<'_> {
         writing: &mut Writing<'_>,
     ) -> Outcome {
         let mapper = self.mapper;
-        let Learned { routes, properties, reach, .. } = &mut *self.learned;
+        let Learned { routes, properties, reach, deadlines, .. } = &mut *self.learned;
         let mut arrival = Arrival::new(mapper, observation, properties, writing);
         let place = message.place.or_else(|| routes.place(&observation.address));
         if let Some(route) = place.and_then(|place| routes.at_mut(place)) {
             let outcome = arrival.outcome(route, message, contents);
             reach.check(&outcome, observation, writing);
+            deadlines.heard(route.rule.as_ref(), observation, &outcome, mapper.limits.properties);
             return outcome;
         }
         let mut route = self.learned.new_route(&observation.address);
-        let Learned { routes, properties, .. } = &mut *self.learned;
+        let Learned { routes, properties, deadlines, .. } = &mut *self.learned;
         let mut arrival = Arrival::new(mapper, observation, properties, writing);
         let outcome = arrival.outcome(&mut route, message, contents);
+        deadlines.heard(route.rule.as_ref(), observation, &outcome, mapper.limits.properties);
         // An address that could not be taken in is not remembered: a flood of them costs nothing.
         if matches!(outcome, Outcome::Applied(_) | Outcome::Duplicate(..)) {
             routes.remember(route, mapper.limits.properties);
@@ -383,18 +402,22 @@ pub(super) fn incoming(observation: &Observation) -> Incoming<'_> {
 /// The leaves of a message, as its rule or its content type says, or as they look.
 pub(super) fn read_leaves(
     mapper: &Mapper,
-    _rule: Option<&RuleConfig>,
+    rule: Option<&RuleConfig>,
     observation: &Observation,
     contents: &mut Contents,
 ) -> Result<Message, Outcome> {
     let limits = mapper.limits.codec();
     let mut collector = Collector::new(contents, observation);
-    match codec::decode(&observation.payload, &limits, &mut collector) {
+    let payload = &observation.payload;
+    let by_rule = rule.and_then(|rule| rule.read(payload, &limits, &mut collector));
+    let is_ruled = by_rule.is_some();
+    match by_rule.unwrap_or_else(|| codec::decode(payload, &limits, &mut collector)) {
         Ok(decoded) => {
             let mut message = collector.finish(decoded);
             // What its adapter calls one resource is one property, which is also written as a
             // whole.
-            if observation.about.is_some()
+            if !is_ruled
+                && observation.about.is_some()
                 && message.shape == Shape::Object
                 && let Some(encoding) = message.encoding.filter(|encoding| !encoding.has_records())
                 && let Some(whole) = codec::whole(&observation.payload, encoding, &limits)

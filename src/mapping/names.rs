@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thingway_sdk::{ThingId, codec};
 
+use super::JoinConfig;
+
 /// Longest name that an address may give, in bytes.
 pub(super) const LONGEST: usize = 512;
 
@@ -18,6 +20,7 @@ pub struct Names(Mutex<Taken>);
 
 #[derive(Default)]
 struct Taken {
+    joined: Joined,
     owners: HashMap<ThingId, Owner>,
     /// Those whose own name another had before.
     numbered: HashMap<Base, ThingId>,
@@ -25,6 +28,9 @@ struct Taken {
     numbers: HashMap<String, usize>,
     adapters: Vec<Arc<str>>,
 }
+
+/// The thing that names are joined to, by their own.
+type Joined = HashMap<String, ThingId>;
 
 /// Who has a name. There is one for each thing that ever was, so it is small.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,10 +79,20 @@ impl Drop for Name<'_> {
 }
 
 impl Names {
+    /// From here on these names are joined: what they would name is another thing.
+    pub fn join(&self, joins: &[JoinConfig]) {
+        let of = |join: &JoinConfig| {
+            let thing = ThingId::from_name(&sanitise(&join.thing, '.'));
+            join.of.iter().map(move |name| (sanitise(name, '.'), thing.clone())).collect::<Vec<_>>()
+        };
+        self.0.lock().joined = joins.iter().flat_map(of).collect();
+    }
+
     /// The name of the thing that a rule names.
     pub(super) fn of_rule(&self, name: &str) -> Name<'_> {
-        let id = ThingId::from_name(&sanitise(name, '.'));
+        let name = sanitise(name, '.');
         let mut taken = self.0.lock();
+        let id = taken.joined.get(&name).cloned().unwrap_or_else(|| ThingId::from_name(&name));
         let before = taken.owners.insert(id.clone(), Owner::Rule);
         Name { names: self, id, given_anew: before.is_none() }
     }
@@ -91,8 +107,12 @@ impl Names {
 impl Taken {
     /// The name, and whether it was given just now.
     fn of_base(&mut self, adapter: &Arc<str>, base: &str) -> (ThingId, bool) {
-        let adapter = self.number(adapter);
         let name = sanitise(base, '/');
+        if let Some(id) = self.joined.get(&name).cloned() {
+            let before = self.owners.insert(id.clone(), Owner::Rule);
+            return (id, before.is_none());
+        }
+        let adapter = self.number(adapter);
         let other = Base(adapter, base.into());
         let owner = match name.replace('.', "/") == base {
             true => Owner::Spelled(adapter),
@@ -207,6 +227,19 @@ mod tests {
         assert_eq!(name(&names, "a_b"), "a_b");
         drop(names.of_base(&"mqtt".into(), "a_b"));
         assert_eq!(name(&names, "a b"), "a_b-2");
+    }
+
+    #[test]
+    fn names_that_are_joined_lead_to_one_thing() {
+        let names = Names::default();
+        let of = vec!["zigbee.0x01".to_owned(), "home.lamp".to_owned()];
+        names.join(&[JoinConfig { thing: "kitchen.lamp".to_owned(), of }]);
+        assert_eq!(name(&names, "zigbee/0x01"), "kitchen.lamp");
+        assert_eq!(kept(names.of_base(&"other".into(), "home/lamp")), "kitchen.lamp");
+        assert_eq!(kept(names.of_rule("home.lamp")), "kitchen.lamp");
+        assert_eq!(name(&names, "kitchen/lamp"), "kitchen.lamp");
+        names.join(&[]);
+        assert_eq!(name(&names, "home/lamp"), "home.lamp");
     }
 
     #[test]

@@ -63,6 +63,22 @@ impl AddressPattern {
         found.next().is_none().then_some(captures)
     }
 
+    /// Whether it matches every address that the other one matches.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut theirs = other.levels.iter();
+        for own in &self.levels {
+            match (own, theirs.next()) {
+                (Level::Rest, _) => return true,
+                (_, None | Some(Level::Rest)) => return false,
+                (Level::Exactly(own), Some(Level::Exactly(theirs))) if own == theirs => {}
+                (Level::Exactly(_), _) => return false,
+                (Level::Named(_) | Level::Any, _) => {}
+            }
+        }
+        theirs.next().is_none()
+    }
+
     /// Whether a placeholder of this name can be filled from a match.
     #[must_use]
     pub(super) fn names(&self, placeholder: &str) -> bool {
@@ -233,6 +249,31 @@ mod tests {
         assert_eq!(pattern("a/+/#").captures("a/b/c/d"), Some(vec![]));
         assert_eq!(pattern("a/#").captures("a"), Some(vec![]));
         assert_eq!(pattern("#").captures("x/y"), Some(vec![]));
+    }
+
+    #[test]
+    fn a_pattern_covers_those_that_match_no_more_than_it() {
+        let covers = |one: &str, other: &str| pattern(one).covers(&pattern(other));
+        for (one, other) in [
+            ("#", "a/b"),
+            ("a/#", "a"),
+            ("a/#", "a/+/#"),
+            ("a/{x}", "a/+"),
+            ("a/+", "a/b"),
+            ("a", "a"),
+        ] {
+            assert!(covers(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("a/b", "a/+"),
+            ("a/+", "a/#"),
+            ("a/+", "a"),
+            ("a/+", "a/b/c"),
+            ("a/#", "b"),
+            ("+", "#"),
+        ] {
+            assert!(!covers(one, other), "{one} {other}");
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn derived(view: &ThingView, base: &Base) -> Map<String, Json> {
 
 fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
     let rule = slot.property.rule.as_deref();
-    let mut affordance = match rule.and_then(|rule| rule.data_type.as_ref()) {
+    let mut affordance = match rule.and_then(|rule| rule.declared_type()) {
         Some(declared) => Map::from_iter([("type".to_owned(), json!(declared))]),
         None => slot.kinds.schema(),
     };

@@ -7,6 +7,7 @@ mod history;
 mod intake;
 mod questions;
 mod quiet;
+mod tending;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod http;
+mod joins;
 mod limits;
 mod rules;
 mod webhooks;
@@ -14,7 +15,7 @@ use super::tree::{Node, Step};
 use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
-use crate::mapping::{MappingConfig, RuleConfig};
+use crate::mapping::{JoinConfig, MappingConfig, RuleConfig};
 use crate::push::webhook::{DeliveryConfig, WebhookConfig};
 use crate::rest::HttpConfig;
 
@@ -25,6 +26,7 @@ pub(super) struct Read {
     pub(super) coap: CoapConfig,
     pub(super) mapping: MappingConfig,
     pub(super) rules: Vec<Entry<RuleConfig>>,
+    pub(super) joins: Vec<Entry<JoinConfig>>,
     pub(super) webhooks: Vec<Entry<WebhookConfig>>,
     pub(super) delivery: DeliveryConfig,
     pub(super) limits: Limits,
@@ -37,6 +39,7 @@ pub(super) fn check(read: &Read, tree: &Node, problems: &mut Problems) {
     adapters::check(&read.adapters, &mut checks);
     adapters::check_coap(&read.coap, &read.adapters, &mut checks);
     rules::check(&read.rules, &mut checks);
+    joins::check(&read.joins, &mut checks);
     webhooks::check(&read.webhooks, &mut checks);
     webhooks::check_delivery(&read.delivery, &mut checks);
     limits::check(&read.limits, &mut checks);

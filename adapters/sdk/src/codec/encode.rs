@@ -18,7 +18,9 @@ pub fn encode(
     let record = Entry { name: name.into(), unit, value, time: None };
     match declared(Some(content_type)) {
         Some(Encoding::Json) => Ok(value.to_json().into_bytes()),
-        Some(Encoding::Text | Encoding::Octets) => Ok(value.to_octets()),
+        Some(Encoding::Text | Encoding::Csv | Encoding::Layout | Encoding::Octets) => {
+            Ok(value.to_octets())
+        }
         Some(Encoding::Cbor) => cbor::encode(value),
         Some(Encoding::SenmlJson | Encoding::SenmlCbor) if *value == Value::Null => {
             Err(EncodeError("SenML has no null".to_owned()))

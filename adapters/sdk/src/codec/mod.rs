@@ -45,6 +45,10 @@ pub enum Encoding {
     SenmlJson,
     /// SenML in CBOR (RFC 8428, section 6).
     SenmlCbor,
+    /// Text in cells, of which a rule says the names.
+    Csv,
+    /// Bytes of which a rule says the layout.
+    Layout,
     /// Anything else.
     Octets,
 }
@@ -65,6 +69,8 @@ impl Encoding {
             Self::Cbor => "cbor",
             Self::SenmlJson => "senml+json",
             Self::SenmlCbor => "senml+cbor",
+            Self::Csv => "csv",
+            Self::Layout => "bytes",
             Self::Octets => "octets",
         }
     }
@@ -140,6 +146,9 @@ pub enum DecodeError {
     /// The sender declared SenML and did not send it.
     #[error("declared as SenML, but it is not: {0}")]
     NotSenml(String),
+    /// It is not what a rule says that it is.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Takes one payload apart. On an error some leaves may already have been handed over.
@@ -177,7 +186,8 @@ pub fn decode(
             out.whole(Value::Text(text.into()));
             Ok(Decoded { encoding: Encoding::Text, note: None })
         }
-        Some(Encoding::Octets) => {
+        // No media type is declared as cells or as a layout: rules say that.
+        Some(Encoding::Octets | Encoding::Csv | Encoding::Layout) => {
             out.whole(Value::Octets(bytes.into()));
             Ok(Decoded { encoding: Encoding::Octets, note: None })
         }
@@ -209,8 +219,10 @@ pub fn whole(payload: &Payload, encoding: Encoding, limits: &Limits) -> Option<V
             Value::from_json(str::from_utf8(bytes).ok()?.trim_start_matches('\u{feff}')).ok()
         }
         Encoding::Cbor | Encoding::SenmlCbor => cbor::whole(bytes, limits).ok(),
-        Encoding::Text => str::from_utf8(bytes).ok().map(|text| Value::Text(text.into())),
-        Encoding::Octets => Some(Value::Octets(bytes.into())),
+        Encoding::Text | Encoding::Csv => {
+            str::from_utf8(bytes).ok().map(|text| Value::Text(text.into()))
+        }
+        Encoding::Layout | Encoding::Octets => Some(Value::Octets(bytes.into())),
     }
 }
 
