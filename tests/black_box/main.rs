@@ -29,6 +29,7 @@ mod problem_documents_everywhere;
 mod races_leave_nothing_behind;
 mod representations_and_conditional_requests;
 mod resources_are_as_their_protocol_names_them;
+mod rules_take_payloads_apart;
 mod senml_and_cbor_become_properties;
 mod state_records_filter_and_page;
 mod streams_resume_without_a_seam;
