@@ -25,6 +25,6 @@ WORKDIR /etc/thingway
 # Inside a container, loopback is reached by nobody. That strangers may come in still has to be
 # said: `docker run -p 127.0.0.1:8080:8080 thingway --allow-anonymous`
 ENV THINGWAY__HTTP__LISTEN=0.0.0.0:8080
-EXPOSE 8080 1883
+EXPOSE 8080 1883 5683/udp
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["/thingway", "healthcheck"]
 ENTRYPOINT ["/thingway"]

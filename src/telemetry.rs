@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 use thingway_sdk::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,13 +28,26 @@ pub enum Format {
 /// # Errors
 /// When the filter can't be understood, or logging was started before.
 pub fn start(filter: &str, format: Format) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let targets = targets(filter).map_err(|error| error.to_string())?;
+    let builder =
+        tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
     let started = match format {
-        Format::Text => builder.with_ansi(is_colourful()).with_target(false).try_init(),
-        Format::Json => builder.event_format(JsonLines).try_init(),
+        Format::Text => {
+            builder.with_ansi(is_colourful()).with_target(false).finish().with(targets).try_init()
+        }
+        Format::Json => builder.event_format(JsonLines).finish().with(targets).try_init(),
     };
     started.map_err(|error| error.to_string())
+}
+
+/// An empty filter lets errors through.
+fn targets(filter: &str) -> Result<Targets, ParseError> {
+    let directives: Vec<&str> =
+        filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    if directives.is_empty() {
+        return Ok(Targets::new().with_default(LevelFilter::ERROR));
+    }
+    directives.join(",").parse()
 }
 
 fn is_colourful() -> bool {
@@ -99,5 +114,29 @@ impl Visit for Fields {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field.name(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn a_filter_is_a_level_and_levels_of_modules() {
+        let filter = targets("info, mqtt5=warn,,thingway_mqtt=debug").unwrap();
+        for (module, level, is_logged) in [
+            ("thingway::gateway", Level::INFO, true),
+            ("thingway::gateway", Level::DEBUG, false),
+            ("mqtt5::broker", Level::INFO, false),
+            ("mqtt5::broker", Level::WARN, true),
+            ("thingway_mqtt::bridge", Level::DEBUG, true),
+        ] {
+            assert_eq!(filter.would_enable(module, &level), is_logged, "{module} {level}");
+        }
+        assert!(targets("").unwrap().would_enable("thingway", &Level::ERROR));
+        assert!(!targets("").unwrap().would_enable("thingway", &Level::WARN));
+        assert!(!targets("off").unwrap().would_enable("thingway", &Level::ERROR));
+        assert!(targets("info,mqtt5=loud").is_err());
     }
 }

@@ -72,6 +72,18 @@ fn each_mistake_is_named_with_its_place() {
         ),
         ("[limits]\njson_depth = 500", "thingway.toml:2:14: `json_depth` in [limits]: 500 levels"),
         (
+            "[coap.server]\nack_timeout_seconds = 0.01",
+            "thingway.toml:2:23: `ack_timeout_seconds` in [coap.server]: 0.01 s: it is 0.05 s at least and 60 s at most",
+        ),
+        (
+            "[[adapters]]\nname = \"a\"\nprotocol = \"coap\"\nurl = \"coap://d\"\nmax_retransmit = 11",
+            "thingway.toml:5:18: `max_retransmit` in [[adapters]]: 11 times: it is 10 at most",
+        ),
+        (
+            "[[adapters]]\nname = \"a\"\nprotocol = \"coap\"\nurl = \"coap://d\"\nack_timeout_seconds = \"2\"",
+            "thingway.toml:5:23: `ack_timeout_seconds` in [[adapters]] must be a number, not the text \"2\"",
+        ),
+        (
             "[http]\nlisten = \"0.0.0.0:80\"",
             "thingway.toml:2:10: `listen` in [http]: everybody who reaches 0.0.0.0:80",
         ),

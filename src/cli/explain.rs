@@ -51,6 +51,7 @@ struct Message {
     payload: String,
     /// None when the payload was not even looked at.
     encoding: Option<String>,
+    convention: Option<String>,
 }
 
 /// How many messages are looked through for addresses that resemble the one asked for.
@@ -116,7 +117,9 @@ impl Message {
         let retained = if self.retained { ", retained" } else { "" };
         let encoding =
             self.encoding.as_ref().map_or_else(String::new, |word| format!(" of {word}"));
-        format!("({} bytes{encoding}{retained}, from {})", self.bytes, self.adapter)
+        let convention =
+            self.convention.as_ref().map_or_else(String::new, |name| format!(", by {name}"));
+        format!("({} bytes{encoding}{retained}{convention}, from {})", self.bytes, self.adapter)
     }
 }
 

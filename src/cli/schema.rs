@@ -19,7 +19,7 @@ enum Subject {
 
 pub(super) fn run(args: &SchemaArgs, output: Output) -> Result<(), Failure> {
     let schema = match args.of {
-        Subject::Config => config::json_schema(),
+        Subject::Config => config::promised_schema(),
     };
     if output.json { output.json(&schema) } else { output.line(format!("{schema:#}")) }
 }

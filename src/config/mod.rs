@@ -24,14 +24,14 @@ mod tree;
 
 pub use overrides::Overrides;
 pub use problem::{ConfigError, Excerpt, Origin, Problem};
-pub use schema::json_schema;
+pub use schema::{json_schema, promised_schema};
 pub use source::{FileChoice, Loaded, Sources};
 pub(crate) use suggest::{closest, did_you_mean};
 
 use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
-use crate::mapping::{JoinConfig, RuleConfig};
+use crate::mapping::{JoinConfig, MappingConfig, RuleConfig};
 use crate::push::webhook::{DeliveryConfig, WebhookConfig};
 use crate::rest::HttpConfig;
 use problem::Problems;
@@ -48,6 +48,8 @@ pub struct Config {
     pub adapters: Vec<AdapterEntry>,
     /// CoAP beside the adapters.
     pub coap: CoapConfig,
+    /// What it makes of messages by itself.
+    pub mapping: MappingConfig,
     /// What it can't see from messages by itself.
     pub rules: Vec<RuleConfig>,
     /// Devices that are reached over several ways.
@@ -63,8 +65,10 @@ pub struct Config {
 }
 
 /// The sections of the file.
-const SECTIONS: &[&str] =
-    &["http", "adapters", "coap", "rules", "joins", "webhooks", "delivery", "limits", "log"];
+const SECTIONS: &[&str] = &[
+    "http", "adapters", "coap", "mapping", "rules", "joins", "webhooks", "delivery", "limits",
+    "log",
+];
 
 impl Config {
     /// Reads the file, the environment and the command line.
@@ -96,6 +100,7 @@ impl Config {
             http: sections.table("http"),
             adapters: sections.entries("adapters", adapters::read),
             coap: sections.table("coap"),
+            mapping: sections.table("mapping"),
             rules: sections.list("rules"),
             joins: sections.list("joins"),
             webhooks: sections.list("webhooks"),
@@ -114,6 +119,7 @@ impl From<check::Read> for Config {
             http: read.http,
             adapters: values(read.adapters),
             coap: read.coap,
+            mapping: read.mapping,
             rules: values(read.rules),
             joins: values(read.joins),
             webhooks: values(read.webhooks),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::limits::Limits;
 use crate::log::{LogConfig, MemoryLog};
-use crate::mapping::{Mapper, Names, RuleConfig};
+use crate::mapping::{Mapper, MappingConfig, Names, RuleConfig};
 use crate::recorder::Recorder;
 use crate::silo::{Silo, SiloIntake};
 
@@ -65,7 +65,13 @@ impl World {
         }))
         .unwrap();
         let (names, rules) = (Arc::new(Names::default()), [Arc::new(rule)]);
-        let mapper = Mapper::new("field".into(), &rules, names, Limits::default());
+        let mapper = Mapper::new(
+            "field".into(),
+            &MappingConfig::default(),
+            &rules,
+            names,
+            Limits::default(),
+        );
         let device = Arc::new(Device(Mutex::new(|| Some(Ok(Acknowledgement::Confirmed(None))))));
         let silo = Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 10);
         let commands = Commands::new(log.clone(), vec![silo.clone()], 100, Duration::from_secs(30));

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::StartError;
 use crate::adapters::{AdapterEntry, Listening};
 use crate::limits::Limits;
-use crate::mapping::{Mapper, Names, RuleConfig};
+use crate::mapping::{Mapper, MappingConfig, Names, RuleConfig};
 use crate::recorder::Recorder;
 use crate::rest::{Difference, Reloaded};
 use crate::silo::{Silo, Silos};
@@ -27,6 +27,7 @@ pub(super) struct Fleet {
     pub(super) names: Arc<Names>,
     recorder: Arc<Recorder>,
     exposed: Arc<dyn Exposed>,
+    mapping: MappingConfig,
     limits: Limits,
     /// Ends all of them.
     intake: CancellationToken,
@@ -47,12 +48,13 @@ impl Fleet {
     pub(super) fn new(
         recorder: Arc<Recorder>,
         exposed: Arc<dyn Exposed>,
+        mapping: MappingConfig,
         limits: Limits,
         intake: CancellationToken,
     ) -> Self {
         let silos = Silos::from(Vec::new());
         let members = Mutex::default();
-        Self { silos, names: Arc::default(), recorder, exposed, limits, intake, members }
+        Self { silos, names: Arc::default(), recorder, exposed, mapping, limits, intake, members }
     }
 
     /// Makes the adapters; servers take their ports here. None of them runs yet.
@@ -147,7 +149,8 @@ impl Fleet {
         let built =
             built.map_err(|cause| StartError::Adapter { name: entry.name.clone(), cause })?;
         let name: Arc<str> = entry.name.as_str().into();
-        let mapper = Mapper::new(name.clone(), rules, self.names.clone(), self.limits.clone());
+        let (names, limits) = (self.names.clone(), self.limits.clone());
+        let mapper = Mapper::new(name.clone(), &self.mapping, rules, names, limits);
         let silo = Silo::new(
             entry.protocol.name(),
             name,

@@ -109,8 +109,9 @@ impl Gateway {
         let exposed = ExposedThings::new(log.clone(), registry.clone());
         let (intake, closing) = (CancellationToken::new(), CancellationToken::new());
         let shown: Arc<dyn Exposed> = exposed.clone();
-        let limits = config.limits.clone();
-        let fleet = Arc::new(Fleet::new(recorder.clone(), shown, limits, intake.clone()));
+        let (mapping, limits) = (config.mapping.clone(), config.limits.clone());
+        let fleet = Fleet::new(recorder.clone(), shown, mapping, limits, intake.clone());
+        let fleet = Arc::new(fleet);
         fleet.names.join(&config.joins);
         let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
         let servers = fleet.fill(config.all_adapters(), &rules).await?;

@@ -124,6 +124,7 @@ impl Reloader {
 fn for_a_restart(current: &Config, new: &Config) -> Vec<Reloaded> {
     let sections = [
         ("http", current.http != new.http),
+        ("mapping", current.mapping != new.mapping),
         ("delivery", current.delivery != new.delivery),
         ("limits", current.limits != new.limits),
         ("log", current.log != new.log),

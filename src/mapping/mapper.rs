@@ -7,7 +7,6 @@ use smol_str::SmolStr;
 use thingway_sdk::codec::{self, DecodeError};
 use thingway_sdk::{Address, Form, Observation, Payload, Subject, Timestamp};
 
-use super::RuleConfig;
 use super::arrival::Arrival;
 use super::convention::{Concerned, Conventions, Incoming, Interpreted, Meaning, Step, Taken};
 use super::deadlines::Deadlines;
@@ -16,6 +15,7 @@ use super::properties::Properties;
 use super::reach::Reach;
 use super::reader::{Collector, Contents, Message, Shape};
 use super::route::{Route, Routes, Says};
+use super::{MappingConfig, RuleConfig};
 use crate::limits::Limits;
 use crate::recorder::Writing;
 use crate::registry::Thing;
@@ -90,16 +90,20 @@ impl fmt::Debug for Applied {
 }
 
 impl Interpreted {
-    /// The convention and what the message means to it.
+    /// The convention, what the message means to it, and what is wrong with a part of it, where
+    /// the rest counts.
     ///
     /// # Errors
     /// What becomes of a message that it does not take in.
-    pub(super) fn understood(self) -> Result<(&'static str, Meaning), Outcome> {
+    pub(super) fn understood(self) -> Result<(&'static str, Meaning, Option<String>), Outcome> {
         let Self { name, taken, meaning, .. } = self;
         match taken {
             Taken::Nothing(reason) => Err(Outcome::Unmapped(format!("{name}: {reason}"))),
-            Taken::Malformed(reason) => Err(Outcome::Failed(format!("{name}: {reason}"))),
-            Taken::Understood | Taken::NotMine => Ok((name, meaning)),
+            Taken::Malformed(reason) if meaning.steps.is_empty() => {
+                Err(Outcome::Failed(format!("{name}: {reason}")))
+            }
+            Taken::Malformed(reason) => Ok((name, meaning, Some(reason))),
+            Taken::Understood | Taken::NotMine => Ok((name, meaning, None)),
         }
     }
 }
@@ -109,12 +113,15 @@ impl Mapper {
     #[must_use]
     pub fn new(
         adapter: Arc<str>,
+        config: &MappingConfig,
         rules: &[Arc<RuleConfig>],
         names: Arc<Names>,
         limits: Limits,
     ) -> Self {
         let mapper = Self { adapter, names, limits, learned: Mutex::default() };
-        mapper.learned.lock().rules = mapper.concerning(rules);
+        let conventions = Conventions::wanted(&config.conventions);
+        *mapper.learned.lock() =
+            Learned { rules: mapper.concerning(rules), conventions, ..Learned::default() };
         mapper
     }
 
@@ -286,12 +293,12 @@ impl Batch<'_> {
             return Ok(Message { place, ..message });
         };
         let convention = interpreted.convention;
-        let (name, meaning) = interpreted.understood()?;
+        let (name, meaning, note) = interpreted.understood()?;
         self.redirect(convention, &meaning);
         if let Some(route) = new {
             self.learned.routes.remember(route, self.mapper.limits.properties);
         }
-        Ok(Message::meant(name, meaning))
+        Ok(Message { note, ..Message::meant(name, meaning) })
     }
 
     /// What a convention says of addresses counts at once, also for messages of the same batch.

@@ -6,6 +6,7 @@
 //! address and the payload's shape alone.
 
 mod arrival;
+mod config;
 mod consequences;
 mod convention;
 mod conversion;
@@ -26,6 +27,8 @@ mod template;
 mod trial;
 mod units;
 
+pub use config::MappingConfig;
+pub use convention::Known;
 pub use extract::{Decimal, Expression, Field, Format, Source};
 pub use join::JoinConfig;
 pub use mapper::{Applied, Batch, Mapper, Outcome};

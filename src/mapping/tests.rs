@@ -5,7 +5,9 @@ use std::sync::Arc;
 use thingway_sdk::{Address, Form, Observation, Operation, Payload, Quality, Timestamp, Value};
 
 use super::convention::{Action, Convention, Conventions, Found, Incoming, Meaning, Taken};
-use super::{Contents, Mapper, Names, Outcome, PayloadTemplate, PropertyRule, RuleConfig};
+use super::{
+    Contents, Mapper, MappingConfig, Names, Outcome, PayloadTemplate, PropertyRule, RuleConfig,
+};
 use crate::limits::Limits;
 use crate::log::{EventLog, LogConfig, MemoryLog};
 use crate::recorder::Recorder;
@@ -103,7 +105,8 @@ impl World {
         let registry = Arc::new(Registry::default());
         let recorder = Recorder::new(log, registry.clone(), Limits::default());
         let names = Arc::new(Names::default());
-        let mapper = Mapper::new("mqtt".into(), rules, names, Limits::default());
+        let mapper =
+            Mapper::new("mqtt".into(), &MappingConfig::default(), rules, names, Limits::default());
         mapper.begin().learned.conventions = Conventions::of(vec![Box::new(Told)]);
         Self { mapper, recorder, registry, now: 1_000_000_000 }
     }

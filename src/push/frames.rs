@@ -9,6 +9,9 @@ use super::feed::{Gap, Newest};
 use crate::log::{Change, Property, Seq, State, What};
 use crate::registry::StateRecord;
 
+/// What a record usually takes.
+const RECORD_BYTES: usize = 384;
+
 /// One server-sent event (HTML Living Standard, section 9.2.6).
 pub(crate) fn sse(id: Option<Seq>, event: Option<&str>, data: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(data.len() + 64);
@@ -101,8 +104,10 @@ fn state_record(
 }
 
 fn to_bytes(record: &impl Serialize) -> Bytes {
+    let mut bytes = Vec::with_capacity(RECORD_BYTES);
     // Serialising plain structs with string keys into memory can't fail.
-    serde_json::to_vec(record).unwrap_or_default().into()
+    let _ = serde_json::to_writer(&mut bytes, record);
+    bytes.into()
 }
 
 fn json_of(value: &Value) -> Vec<u8> {

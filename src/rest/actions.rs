@@ -15,8 +15,8 @@ use super::{App, Problem};
 use crate::command::WriteError;
 use crate::registry::{Action, Thing};
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(invoke_action))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(invoke_action))
 }
 
 /// Invokes an action: the device is asked, and its answer awaited.

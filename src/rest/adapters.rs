@@ -1,5 +1,6 @@
 //! How the links to the silos are, and what became of their messages.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,11 +16,8 @@ use crate::silo::{Count, LinkStatus, MessageRecord, Silo};
 /// Messages in one answer, at most.
 const MOST_MESSAGES: usize = 1000;
 
-pub(crate) fn routes() -> Routes {
-    Routes::default()
-        .with(route!(list_adapters))
-        .with(route!(read_adapter))
-        .with(route!(list_messages))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(list_adapters)).with(route!(read_adapter)).with(route!(list_messages))
 }
 
 /// One adapter: its link and its counters.
@@ -35,6 +33,9 @@ struct AdapterRecord {
     link: LinkStatus,
     /// What became of its messages.
     messages: Count,
+    /// What its protocol has counted, by name.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    protocol_events: BTreeMap<&'static str, u64>,
 }
 
 impl AdapterRecord {
@@ -45,6 +46,7 @@ impl AdapterRecord {
             endpoint: silo.adapter.endpoint(),
             link: silo.health.status(),
             messages: silo.counters.count(),
+            protocol_events: silo.adapter.counts().into_iter().collect(),
         }
     }
 }

@@ -23,8 +23,8 @@ use super::{App, Problem};
 use crate::command::{self, Request};
 use crate::registry::DesiredStatus;
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(read_command))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(read_command))
 }
 
 /// A command: what it is depends on whether it writes a property or invokes an action.

@@ -20,8 +20,8 @@ use super::routes::{Routes, route};
 use super::{App, Problem, ValidationError, td_rules, thing_description};
 use crate::recorder::Refusal;
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(list_things, create_thing)).with(route!(
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(list_things, create_thing)).with(route!(
         read_thing,
         replace_thing,
         change_thing,

@@ -19,8 +19,8 @@ use crate::log::{Change, DirectoryEvent, What};
 use crate::push::feed::Scope;
 use crate::push::sse::View;
 
-pub(crate) fn routes() -> Routes {
-    Routes::default()
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default()
         .with(route!(follow_directory))
         .with(route!(follow_directory_event))
         .with(route!(follow_event))
@@ -141,5 +141,5 @@ async fn follow_event(
         ))
     })?;
     let view = View::Occurrences { event: name, named: params.named() };
-    app.stream(Scope::Things(vec![thing]), view, last_event_id(&headers)?)
+    app.stream(Scope::thing(thing), view, last_event_id(&headers)?)
 }

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use super::base::Base;
 use super::routes::{Routes, route};
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(introduce))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(introduce))
 }
 
 /// Introduces the directory of things.

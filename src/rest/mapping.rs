@@ -17,8 +17,8 @@ use super::routes::{Routes, route};
 use super::{App, Problem};
 use crate::mapping::{Outcome, Trial};
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(try_mapping))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(try_mapping))
 }
 
 /// A message that somebody wants to know about.

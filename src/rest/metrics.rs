@@ -52,6 +52,7 @@ impl Collector for Snapshot {
         out.gauges("thingway_build_info", "Version of the gateway", &build)?;
         out.messages(app)?;
         out.links(app)?;
+        out.protocol_events(app)?;
         out.gauge("thingway_things", "Things in the registry", app.registry.len())?;
         let properties = app.registry.property_count();
         out.gauge("thingway_properties", "Properties of all things", properties)?;
@@ -133,6 +134,16 @@ impl Out<'_, '_> {
         }
         self.gauges("thingway_link_up", "Whether the link to a silo is up", &up)?;
         self.counters("thingway_link_losses", "How often the link to a silo was lost", &losses)
+    }
+
+    fn protocol_events(&mut self, app: &App) -> fmt::Result {
+        let mut events = Vec::new();
+        for silo in &app.silos {
+            let adapter = ("adapter", &*silo.name);
+            let counts = silo.adapter.counts().into_iter();
+            events.extend(counts.map(|(event, n)| (vec![adapter, ("event", event)], n)));
+        }
+        self.counters("thingway_protocol_events", "What the adapters' protocols counted", &events)
     }
 
     fn answers(&mut self, metrics: &Metrics) -> fmt::Result {

@@ -66,8 +66,8 @@ pub use reload::{Difference, Reload, Reloaded};
 pub use server::serve;
 
 /// All routes.
-fn routes() -> Routes {
-    Routes::default()
+fn routes<R: Routes>() -> R {
+    R::default()
         .merge(directory::routes())
         .merge(properties::routes())
         .merge(actions::routes())
@@ -92,8 +92,7 @@ const NOSNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
 
 /// All that the lane does not answer.
 fn router(app: Arc<App>) -> Router {
-    routes()
-        .into_router()
+    routes::<Router<Arc<App>>>()
         .fallback(no_such_resource)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::disable())

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::routes::{Routes, route};
 use super::{App, Problem, metrics};
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(livez)).with(route!(readyz)).with(route!(read_metrics))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(livez)).with(route!(readyz)).with(route!(read_metrics))
 }
 
 /// Answers as long as the gateway runs.

@@ -30,8 +30,8 @@ pub(super) const FORMS_OF_ONE: [&str; 4] = [JSON, SENML_JSON, OCTETS, EVENT_STRE
 /// How all of a thing's can be had together.
 pub(super) const FORMS_OF_ALL: [&str; 3] = [JSON, SENML_JSON, EVENT_STREAM];
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(read_all_properties)).with(route!(read_property, write_property))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(read_all_properties)).with(route!(read_property, write_property))
 }
 
 /// Reads all properties of a thing at once, or follows them.
@@ -193,5 +193,5 @@ fn follow(
     view: View,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    app.stream(Scope::Things(vec![thing.clone()]), view, last_event_id(headers)?)
+    app.stream(Scope::thing(thing.clone()), view, last_event_id(headers)?)
 }

@@ -1,48 +1,45 @@
-//! Routes that can describe themselves, and do so only when somebody asks for the description:
-//! putting it together takes longer than all else that the gateway does at its start.
+//! Routes are named once, and become either the router or its description. What describes them is
+//! large: no part of it is in a program that only wants the router.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::MethodRouter;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::App;
 
 /// All handlers of one path.
-pub(crate) struct Route {
+pub(crate) struct Route<D> {
     pub(crate) path: String,
     pub(crate) methods: MethodRouter<Arc<App>>,
-    pub(crate) describe: fn() -> UtoipaMethodRouter<Arc<App>>,
+    pub(crate) describe: D,
 }
 
-/// Routes, and how to describe them.
-#[derive(Default)]
-pub(crate) struct Routes {
-    router: Router<Arc<App>>,
-    descriptions: Vec<fn() -> UtoipaMethodRouter<Arc<App>>>,
+/// What routes become.
+pub(crate) trait Routes: Default {
+    fn with<D: FnOnce() -> UtoipaMethodRouter<Arc<App>>>(self, route: Route<D>) -> Self;
+
+    fn merge(self, other: Self) -> Self;
 }
 
-impl Routes {
-    pub(crate) fn with(mut self, route: Route) -> Self {
-        self.descriptions.push(route.describe);
-        Self { router: self.router.route(&route.path, route.methods), ..self }
+impl Routes for Router<Arc<App>> {
+    fn with<D: FnOnce() -> UtoipaMethodRouter<Arc<App>>>(self, route: Route<D>) -> Self {
+        self.route(&route.path, route.methods)
     }
 
-    pub(crate) fn merge(mut self, other: Self) -> Self {
-        self.descriptions.extend(other.descriptions);
-        Self { router: self.router.merge(other.router), ..self }
+    fn merge(self, other: Self) -> Self {
+        Self::merge(self, other)
+    }
+}
+
+impl Routes for OpenApiRouter<Arc<App>> {
+    fn with<D: FnOnce() -> UtoipaMethodRouter<Arc<App>>>(self, route: Route<D>) -> Self {
+        self.routes((route.describe)())
     }
 
-    pub(crate) fn into_router(self) -> Router<Arc<App>> {
-        self.router
-    }
-
-    pub(crate) fn describe(&self) -> OpenApi {
-        let described = OpenApiRouter::new();
-        let described = self.descriptions.iter().fold(described, |all, one| all.routes(one()));
-        described.into_openapi()
+    fn merge(self, other: Self) -> Self {
+        Self::merge(self, other)
     }
 }
 

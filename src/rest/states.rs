@@ -28,8 +28,8 @@ use crate::registry::{Slot, StateRecord, Thing};
 /// Records on a page, at most.
 const MOST_ON_A_PAGE: usize = 10_000;
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(list_states))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(list_states))
 }
 
 /// Which states.

@@ -20,8 +20,8 @@ use crate::push::webhook::{
     CreateError, Delivery, Fault, REMEMBERED, RedeliverError, WebhookPatch, WebhookView,
 };
 
-pub(crate) fn routes() -> Routes {
-    Routes::default()
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default()
         .with(route!(list_webhooks, create_webhook))
         .with(route!(read_webhook, change_webhook, delete_webhook))
         .with(route!(list_deliveries))

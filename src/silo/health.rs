@@ -14,7 +14,8 @@ pub struct LinkStatus {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// Why the link was lost last; stays readable after the link came back.
+    /// What went wrong last: why the link was lost, or what kept a peer out. Stays readable after
+    /// the link came back.
     pub last_error: Option<String>,
     /// When that was.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -54,8 +55,12 @@ impl Health {
     pub fn lost(&self, reason: String) {
         let mut link = self.0.lock();
         link.turn("disconnected");
-        link.last_error = Some(reason);
-        link.last_error_time = Some(Timestamp::now());
+        link.note(reason);
+    }
+
+    /// Something went wrong, and the link is as it was.
+    pub fn troubled(&self, reason: String) {
+        self.0.lock().note(reason);
     }
 
     /// The gateway ended the link.
@@ -65,6 +70,11 @@ impl Health {
 }
 
 impl LinkStatus {
+    fn note(&mut self, reason: String) {
+        self.last_error = Some(reason);
+        self.last_error_time = Some(Timestamp::now());
+    }
+
     fn turn(&mut self, status: &'static str) -> bool {
         if self.status == status {
             return false;

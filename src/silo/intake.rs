@@ -20,6 +20,10 @@ impl Intake for SiloIntake {
         }
     }
 
+    fn troubled(&self, reason: String) {
+        self.0.health.troubled(reason);
+    }
+
     fn submit<'a>(&'a self, batch: &'a mut Vec<Report>) -> BoxFuture<'a, ()> {
         // All is in memory, so there is nothing to wait for; a log that is elsewhere would wait.
         self.0.take_in(batch);

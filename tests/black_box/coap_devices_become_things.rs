@@ -1,5 +1,7 @@
 //! CoAP devices of other makers are things like any other: read, followed, written and invoked.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use crate::support::{CoapDevice, Gateway, Sse, eventually};
@@ -40,6 +42,42 @@ async fn a_device_of_libcoap_is_read_followed_and_written() {
     let long = json!("x".repeat(3000)).to_string();
     put(&gateway, &property("example_data"), &long).await.must(204);
     gateway.value_becomes(&thing, "example_data", &long).await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_device_with_a_pre_shared_key_is_read_followed_and_written() {
+    let device = CoapDevice::of_libcoap_with_key("secret").await;
+    let mut keys = tempfile::NamedTempFile::new().unwrap();
+    keys.write_all(b"me:\"secret\"\n").unwrap();
+    let toml = format!(
+        "[[adapters]]\nname = \"meter\"\nprotocol = \"coap\"\nurl = \"{}\"\nidentity = \"me\"\n\
+         key_file = \"{}\"\n",
+        device.url(),
+        keys.path().display()
+    );
+    let gateway = Gateway::builder().toml(&toml).start().await;
+    let thing = device.thing();
+    let data = format!("/things/{thing}/properties/example_data");
+    let time = format!("/things/{thing}/properties/time");
+    eventually("the time is there", async || {
+        gateway.get(&time).await.expect_status(200).map(|_| ())
+    })
+    .await;
+    let mut events = Sse::open(&gateway.url(&time)).await;
+    let first = events.next().await.data;
+    events.until(|event| event.data != first).await;
+    eventually("the data is there", async || {
+        gateway.get(&data).await.expect_status(200).map(|_| ())
+    })
+    .await;
+    // Longer than a block, under DTLS.
+    let long = json!("y".repeat(3000)).to_string();
+    put(&gateway, &data, &long).await.must(204);
+    gateway.value_becomes(&thing, "example_data", &long).await;
+    let meter = gateway.json("/adapters/meter").await;
+    assert_eq!(meter["protocol_events"]["handshake"], 1, "{meter}");
+    assert_eq!(meter["protocol_events"]["wrong_key"], 0, "{meter}");
     gateway.finish().await;
 }
 

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use crate::block::BlockSize;
+use crate::transmission::Transmission;
 
-/// How an endpoint behaves. The transmission parameters are those of RFC 7252 section 4.8.
+/// How an endpoint behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// The largest block that is sent, and asked for. Below 1,024 bytes, requests ask for blocks
     /// of this size from the start (RFC 7959 section 2.3, early negotiation).
     pub block_size: BlockSize,
+    /// How messages are sent again.
+    pub transmission: Transmission,
     /// How resources are observed.
     pub observe: Observe,
     /// Whether the addresses of peers are known to be theirs.
@@ -25,6 +28,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             block_size: BlockSize::LARGEST,
+            transmission: Transmission::default(),
             observe: Observe::default(),
             addresses: Addresses::Unverified,
             verify_changes: false,

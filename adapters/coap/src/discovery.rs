@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::driver::{Driver, DriverError};
+use crate::driver::{Driver, DriverError, Handle};
 use crate::link_format::{Limits, parse};
 use crate::{Config, Request, Response};
 
@@ -22,7 +23,9 @@ const GROUPS: [SocketAddr; 2] = [
     SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfd)), 5683),
 ];
 
-/// How often it is asked: the question is one message, and networks lose some.
+/// How often it is asked: the question is one message, and networks lose some. Answers to each may
+/// come until the end, because devices take their leisure, five seconds by default (RFC 7252,
+/// section 8.2).
 const QUESTIONS: u32 = 2;
 
 /// Answers that wait to be taken. Beyond, they are dropped; the next question brings them again.
@@ -52,7 +55,7 @@ pub async fn discover(
     for group in GROUPS {
         match socket(interface, group) {
             Ok(socket) => {
-                tokio::spawn(ask(socket, group, wait, until, answers.clone()));
+                tokio::spawn(ask_all(socket, group, wait, until, answers.clone()));
                 asked = Ok(());
             }
             Err(error) => {
@@ -86,7 +89,7 @@ fn socket(interface: &str, group: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-async fn ask(
+async fn ask_all(
     socket: UdpSocket,
     group: SocketAddr,
     wait: Duration,
@@ -95,17 +98,29 @@ async fn ask(
 ) -> Result<(), DriverError> {
     let stop = CancellationToken::new();
     let driver = Driver::start(socket, None, Config::default(), stop)?;
-    for question in 1..=QUESTIONS {
-        let request = Request::get("/.well-known/core");
-        let next = until - wait * (QUESTIONS - question) / QUESTIONS;
-        let Ok(mut answered) = driver.handle.request_group(group, request, next).await else {
-            break;
-        };
-        while let Some(answer) = answered.recv().await {
-            if answers.send(answer).await.is_err() {
-                return Ok(());
-            }
+    let questions = (0..QUESTIONS).map(|question| {
+        let at = until - wait * (QUESTIONS - question) / QUESTIONS;
+        ask(driver.handle.clone(), group, at, until, answers.clone())
+    });
+    questions.collect::<JoinSet<()>>().join_all().await;
+    Ok(())
+}
+
+/// Asks once, and hands the answers on.
+async fn ask(
+    handle: Handle,
+    group: SocketAddr,
+    at: Instant,
+    until: Instant,
+    answers: mpsc::Sender<(SocketAddr, Response)>,
+) {
+    sleep_until(at).await;
+    let request = Request::get("/.well-known/core");
+    // A driver that has ended answers nobody.
+    let Ok(mut answered) = handle.request_group(group, request, until).await else { return };
+    while let Some(answer) = answered.recv().await {
+        if answers.send(answer).await.is_err() {
+            return;
         }
     }
-    Ok(())
 }

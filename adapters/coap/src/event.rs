@@ -153,4 +153,26 @@ pub struct Counters {
     pub withheld: u64,
     /// Datagrams that were sent again.
     pub retransmitted: u64,
+    /// Requests that were answered by a challenge, because their sender's address isn't verified
+    /// (RFC 9175 section 2.3).
+    pub challenged: u64,
+}
+
+impl Counters {
+    /// All of them, as they are called outside.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 10] {
+        [
+            ("received", self.received),
+            ("malformed", self.malformed),
+            ("duplicate", self.duplicates),
+            ("unexpected", self.unexpected),
+            ("bad_option", self.bad_options),
+            ("overtaken", self.overtaken),
+            ("dropped", self.dropped),
+            ("withheld", self.withheld),
+            ("retransmitted", self.retransmitted),
+            ("challenged", self.challenged),
+        ]
+    }
 }

@@ -27,6 +27,7 @@ pub mod observe;
 mod server;
 mod serving;
 mod time;
+mod transmission;
 mod wire;
 
 pub use bridge::{Bridge, DeviceConfig};
@@ -39,3 +40,4 @@ pub use exchange::{Request, Response};
 pub use listener::{ClientAddresses, CoapServer, ServerConfig};
 pub use server::UnknownObserver;
 pub use time::Time;
+pub use transmission::{AckTimeout, MaxRetransmit, Transmission};

@@ -34,6 +34,13 @@ pub trait Adapter: Send + Sync + 'static {
     /// where the protocol lets it, never for a broker in between. May be called at any time, also
     /// while the link is down, and ends by the command's deadline.
     fn execute(&self, command: Command) -> BoxFuture<'_, Result<Acknowledgement, AdapterError>>;
+
+    /// What the protocol has counted since the adapter was made, beside the messages that it
+    /// reported: each with its name in `snake_case`, such as `retransmitted`. The names are always
+    /// the same ones, and no count falls.
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }
 
 /// Where something is within its silo: an MQTT topic, a CoAP path, a Modbus register.
@@ -182,6 +189,9 @@ pub trait Intake: Send + Sync + 'static {
     /// See [`Reports::connected`].
     fn connected(&self);
 
+    /// See [`Reports::troubled`].
+    fn troubled(&self, reason: String);
+
     /// See [`Reports::submit`].
     fn submit<'a>(&'a self, batch: &'a mut Vec<Report>) -> BoxFuture<'a, ()>;
 }
@@ -197,6 +207,12 @@ impl Reports {
     /// good again.
     pub fn connected(&self) {
         self.0.connected();
+    }
+
+    /// Tells of something that an operator should know and that leaves the link up, such as a
+    /// peer with a wrong key.
+    pub fn troubled(&self, reason: String) {
+        self.0.troubled(reason);
     }
 
     /// Hands over a batch and leaves `batch` empty, its allocation ready for the next. Returns

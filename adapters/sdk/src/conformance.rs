@@ -71,6 +71,8 @@ pub struct Recorder {
 pub struct Seen {
     /// How often [`Reports::connected`] was called.
     pub connected: usize,
+    /// What was told by [`Reports::troubled`], in order.
+    pub troubles: Vec<String>,
     /// Reports whose submission has begun; equal to `applied` unless the recorder stalls.
     pub submitted: usize,
     /// Reports in the order in which they were applied.
@@ -167,6 +169,10 @@ impl Recorder {
 impl Intake for Recorder {
     fn connected(&self) {
         self.note(|seen| seen.connected += 1);
+    }
+
+    fn troubled(&self, reason: String) {
+        self.note(|seen| seen.troubles.push(reason));
     }
 
     fn submit<'a>(&'a self, batch: &'a mut Vec<Report>) -> BoxFuture<'a, ()> {

@@ -15,7 +15,7 @@ use super::tree::{Node, Step};
 use crate::adapters::{AdapterEntry, CoapConfig};
 use crate::limits::Limits;
 use crate::log::LogConfig;
-use crate::mapping::{JoinConfig, RuleConfig};
+use crate::mapping::{JoinConfig, MappingConfig, RuleConfig};
 use crate::push::webhook::{DeliveryConfig, WebhookConfig};
 use crate::rest::HttpConfig;
 
@@ -24,6 +24,7 @@ pub(super) struct Read {
     pub(super) http: HttpConfig,
     pub(super) adapters: Vec<Entry<AdapterEntry>>,
     pub(super) coap: CoapConfig,
+    pub(super) mapping: MappingConfig,
     pub(super) rules: Vec<Entry<RuleConfig>>,
     pub(super) joins: Vec<Entry<JoinConfig>>,
     pub(super) webhooks: Vec<Entry<WebhookConfig>>,

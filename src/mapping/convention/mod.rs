@@ -9,14 +9,28 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+mod cloudevents;
+#[cfg(test)]
+mod fixtures;
+mod forms;
+mod growing;
+mod homie;
+mod leaves;
+mod lorawan;
 mod meaning;
+mod members;
+mod shelly;
 mod standard;
+mod tasmota;
+mod units;
+mod zigbee2mqtt;
 
 use std::borrow::Cow;
 
 use thingway_sdk::{Payload, Timestamp};
 
 pub(super) use meaning::{Action, Found, Meaning, Step};
+pub use standard::Known;
 pub(super) use standard::{Concerned, Conventions, Interpreted};
 
 /// One convention of how devices speak. There is one for each adapter.

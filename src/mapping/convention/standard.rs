@@ -1,7 +1,16 @@
+use serde::{Deserialize, Serialize};
+
+use super::cloudevents::CloudEvents;
+use super::homie::Homie;
+use super::lorawan::{ChirpStack, TheThingsStack};
+use super::shelly::Shelly;
+use super::tasmota::Tasmota;
+use super::zigbee2mqtt::Zigbee2Mqtt;
 use super::{Convention, Incoming, Meaning, Taken};
 
 /// The conventions that one adapter's messages may follow. Each has a number, its place here; of
 /// two that say something of the same address, the earlier one is right.
+#[derive(Default)]
 pub(in crate::mapping) struct Conventions(Vec<Box<dyn Convention>>);
 
 /// A set of conventions, by their numbers.
@@ -20,16 +29,64 @@ pub(in crate::mapping) struct Interpreted {
     pub(in crate::mapping) meaning: Meaning,
 }
 
-impl Default for Conventions {
-    fn default() -> Self {
-        Self::of(Vec::new())
+/// A convention that the gateway knows. Of two that say something of the same address, the one
+/// that stands first here is right: what speaks for itself goes before what speaks for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// Homie, versions 3 to 5.
+    Homie,
+    /// Zigbee2MQTT.
+    #[serde(rename = "zigbee2mqtt")]
+    Zigbee2Mqtt,
+    /// Tasmota.
+    Tasmota,
+    /// Shelly, all generations.
+    Shelly,
+    /// The Things Stack, version 3.
+    TheThingsStack,
+    /// ChirpStack, version 4.
+    Chirpstack,
+    /// CloudEvents in JSON.
+    Cloudevents,
+}
+
+impl Known {
+    /// All of them, in the order in which they are asked.
+    pub const ALL: [Self; 7] = [
+        Self::Homie,
+        Self::Zigbee2Mqtt,
+        Self::Tasmota,
+        Self::Shelly,
+        Self::TheThingsStack,
+        Self::Chirpstack,
+        Self::Cloudevents,
+    ];
+
+    fn make(self) -> Box<dyn Convention> {
+        match self {
+            Self::Homie => Box::<Homie>::default(),
+            Self::Zigbee2Mqtt => Box::<Zigbee2Mqtt>::default(),
+            Self::Tasmota => Box::<Tasmota>::default(),
+            Self::Shelly => Box::<Shelly>::default(),
+            Self::TheThingsStack => Box::<TheThingsStack>::default(),
+            Self::Chirpstack => Box::<ChirpStack>::default(),
+            Self::Cloudevents => Box::<CloudEvents>::default(),
+        }
     }
 }
 
 impl Conventions {
     /// These, in the order in which they are asked.
+    #[cfg(test)]
     pub(in crate::mapping) fn of(conventions: Vec<Box<dyn Convention>>) -> Self {
         Self(conventions)
+    }
+
+    /// Those that are wanted.
+    pub(in crate::mapping) fn wanted(wanted: &[Known]) -> Self {
+        let wanted = Known::ALL.into_iter().filter(|known| wanted.contains(known));
+        Self(wanted.map(Known::make).collect())
     }
 
     /// Those that an address may concern.

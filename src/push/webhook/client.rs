@@ -55,7 +55,7 @@ impl Client {
         match timeout_at(deadline, self.exchange(link, request)).await {
             Ok(Ok((link, response))) => {
                 let outcome = Outcome::of(response.status(), response.headers());
-                let finished = timeout_at(deadline, link.finish(response.into_body())).await;
+                let finished = timeout_at(deadline, link.finish(response)).await;
                 (outcome, finished.ok().flatten())
             }
             Ok(Err(reason)) => (Outcome::unanswered(reason), None),
@@ -71,9 +71,12 @@ impl Client {
         link: Option<Link>,
         request: &Request,
     ) -> Result<(Link, Response<Incoming>), String> {
-        let to_http = || request.to_http().map_err(|error| error.to_string());
+        let to_http = |link: &mut Link| {
+            request.to_http(link.take_headers()).map_err(|error| error.to_string())
+        };
         if let Some(mut link) = link {
-            match link.send(to_http()?).await {
+            let request = to_http(&mut link)?;
+            match link.send(request).await {
                 Ok(response) => return Ok((link, response)),
                 Err(error) if error.is_parse() => return Err(broke_off(&error)),
                 // Receivers close connections that were idle, also while a request is on its way.
@@ -83,7 +86,8 @@ impl Client {
         }
         // In a box: connecting takes much memory and is rare, and each delivery would take as much.
         let mut link = Box::pin(self.connect(&request.target)).await?;
-        let response = link.send(to_http()?).await.map_err(|error| broke_off(&error))?;
+        let request = to_http(&mut link)?;
+        let response = link.send(request).await.map_err(|error| broke_off(&error))?;
         Ok((link, response))
     }
 

@@ -1,12 +1,12 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::{CancellationToken, ReusableBoxFuture, WaitForCancellationFuture};
 use tracing::{info, warn};
 
 use super::client::Client;
@@ -33,10 +33,15 @@ pub(super) struct Courier {
 /// A courier at work.
 struct Round {
     courier: Courier,
-    under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
+    under_way: FuturesUnordered<Attempt>,
+    /// For the next attempts: no more than may be under way.
+    boxes: Vec<ReusableBoxFuture<'static, Ended>>,
     /// Only what is there already is still delivered, and nothing is tried again.
     finishing: bool,
 }
+
+/// One attempt, which gives back its box: it is too large to be had for little each time.
+struct Attempt(Option<ReusableBoxFuture<'static, Ended>>);
 
 /// One attempt that ended.
 struct Ended {
@@ -55,12 +60,28 @@ struct Pause {
     news: bool,
 }
 
+impl Future for Attempt {
+    type Output = (Ended, ReusableBoxFuture<'static, Ended>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(mut boxed) = self.0.take() else { return Poll::Pending };
+        match boxed.poll(context) {
+            Poll::Ready(ended) => Poll::Ready((ended, boxed)),
+            Poll::Pending => {
+                self.0 = Some(boxed);
+                Poll::Pending
+            }
+        }
+    }
+}
+
 impl Courier {
     /// Delivers until the webhook is removed, or, once `stop` is cancelled, until everything is
     /// delivered or an attempt fails.
     pub(super) async fn run(self) {
         let removed = self.webhook.removed.clone();
-        let round = Round { courier: self, under_way: FuturesUnordered::new(), finishing: false };
+        let under_way = FuturesUnordered::new();
+        let round = Round { courier: self, under_way, boxes: Vec::new(), finishing: false };
         removed.run_until_cancelled(round.run()).await;
     }
 }
@@ -106,11 +127,19 @@ impl Round {
         let client = self.courier.client.clone();
         let request = self.courier.webhook.request(&item.event);
         let link = self.courier.idle.take(&request.target);
-        self.under_way.push(Box::pin(async move {
+        let work = async move {
             let begin = Instant::now();
             let (outcome, link) = client.post(link, &request).await;
             Ended { ticket, item, attempt, outcome, took: begin.elapsed(), link }
-        }));
+        };
+        let boxed = match self.boxes.pop() {
+            Some(mut boxed) => {
+                boxed.set(work);
+                boxed
+            }
+            None => ReusableBoxFuture::new(work),
+        };
+        self.under_way.push(Attempt(Some(boxed)));
     }
 
     async fn wait(&mut self, pause: Pause, stopped: Pin<&mut WaitForCancellationFuture<'_>>) {
@@ -128,9 +157,10 @@ impl Round {
 
     /// Settles what ended, and what else has ended by now: one look at what comes next does for
     /// all.
-    fn settle_all(&mut self, first: Ended) {
+    fn settle_all(&mut self, first: <Attempt as Future>::Output) {
         let mut next = Some(first);
-        while let Some(mut ended) = next {
+        while let Some((mut ended, boxed)) = next {
+            self.boxes.push(boxed);
             let link = ended.link.take();
             link.into_iter().for_each(|link| self.courier.idle.keep(link, Instant::now()));
             self.settle(&ended);

@@ -46,7 +46,7 @@ struct Attributes<'a> {
     time: Timestamp,
     datacontenttype: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sequence: Option<String>,
+    sequence: Option<&'a str>,
 }
 
 impl Events {
@@ -61,14 +61,14 @@ impl Events {
             What::Event(name, _, time) => (EVENT_OCCURRED, name, *time),
             What::Directory(..) => return None,
         };
-        let subject = format!("{}/{name}", change.thing());
+        let subject = [change.thing().as_str(), "/", name].concat();
         Some(self.about(kind, subject, change.seq, time, &frames::record(change)))
     }
 
     /// The newest state of a property: the same event as the change that brought it.
     pub(super) fn newest(&self, newest: &Newest) -> Event {
         let slot = &newest.slot;
-        let subject = format!("{}/{}", newest.thing.id(), slot.property.name);
+        let subject = [newest.thing.id().as_str(), "/", &slot.property.name].concat();
         let record = frames::newest_record(newest);
         self.about(PROPERTY_CHANGED, subject, slot.revision, slot.state.time, &record)
     }
@@ -97,8 +97,10 @@ impl Events {
         time: Timestamp,
         record: &[u8],
     ) -> Event {
-        let id = format!("{}-{seq}", self.instance);
-        let body = body(&id, kind, Some(&subject), time, Some(seq), record);
+        let mut digits = itoa::Buffer::new();
+        let sequence = digits.format(seq.0);
+        let id = [&self.instance, "-", sequence].concat();
+        let body = body(&id, kind, Some(&subject), time, Some(sequence), record);
         Event { id, kind, subject: Some(subject), sequence: Some(seq), body }
     }
 }
@@ -109,7 +111,7 @@ fn body(
     kind: &'static str,
     subject: Option<&str>,
     time: Timestamp,
-    seq: Option<Seq>,
+    sequence: Option<&str>,
     data: &[u8],
 ) -> Bytes {
     let attributes = Attributes {
@@ -120,7 +122,7 @@ fn body(
         subject,
         time,
         datacontenttype: "application/json",
-        sequence: seq.map(|seq| seq.to_string()),
+        sequence,
     };
     let mut body = Vec::with_capacity(ATTRIBUTES_BYTES + data.len());
     // Serialising a plain struct into memory can't fail.

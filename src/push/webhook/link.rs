@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Connection, SendRequest, handshake};
+use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
@@ -35,12 +36,24 @@ pub(super) struct Link {
     /// `None` once it has come to its end. In a box, because a link is handed around often and
     /// what TLS needs is large.
     connection: Option<Box<Connection<Stream, Full<Bytes>>>>,
+    /// Those of the last answer: room for the headers of the next request.
+    headers: HeaderMap,
 }
 
 impl Link {
     pub(super) async fn over(stream: Stream, target: Arc<Target>) -> Result<Self, hyper::Error> {
         let (requests, connection) = handshake(stream).await?;
-        Ok(Self { target, requests, connection: Some(Box::new(connection)) })
+        Ok(Self {
+            target,
+            requests,
+            connection: Some(Box::new(connection)),
+            headers: HeaderMap::new(),
+        })
+    }
+
+    /// Room for the headers of a request.
+    pub(super) fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.headers)
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -53,7 +66,9 @@ impl Link {
     }
 
     /// Reads the rest of an answer; the link is back when it can be used again.
-    pub(super) async fn finish(mut self, mut body: Incoming) -> Option<Self> {
+    pub(super) async fn finish(mut self, response: Response<Incoming>) -> Option<Self> {
+        let (head, mut body) = response.into_parts();
+        self.headers = head.headers;
         let mut left = MOST_OF_A_BODY;
         while let Some(frame) = drive(&mut self.connection, body.frame()).await {
             let frame = frame.ok()?;

@@ -25,26 +25,30 @@ pub(super) struct Request {
     pub(super) target: Arc<Target>,
     pub(super) id: String,
     pub(super) timestamp: i64,
-    pub(super) signature: String,
+    pub(super) signature: Bytes,
     pub(super) body: Bytes,
 }
 
 impl Request {
-    /// As it is sent.
-    pub(super) fn to_http(&self) -> Result<hyper::Request<Full<Bytes>>, InvalidHeaderValue> {
-        let headers = [
+    /// As it is sent. Its headers are put into a map that was used before, or an empty one.
+    pub(super) fn to_http(
+        &self,
+        mut headers: HeaderMap,
+    ) -> Result<hyper::Request<Full<Bytes>>, InvalidHeaderValue> {
+        headers.clear();
+        headers.extend([
             (HOST, self.target.host.clone()),
             (USER_AGENT, THINGWAY),
             (ACCEPT, ANYTHING),
             (CONTENT_TYPE, CLOUDEVENT),
             (ID, HeaderValue::from_str(&self.id)?),
             (TIMESTAMP, self.timestamp.into()),
-            (SIGNATURE, HeaderValue::from_str(&self.signature)?),
-        ];
+            (SIGNATURE, HeaderValue::from_maybe_shared(self.signature.clone())?),
+        ]);
         let mut request = hyper::Request::new(Full::new(self.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.path.clone();
-        *request.headers_mut() = HeaderMap::from_iter(headers);
+        *request.headers_mut() = headers;
         Ok(request)
     }
 }

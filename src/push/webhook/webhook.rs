@@ -35,7 +35,7 @@ pub(super) struct Webhook {
 /// Held for moments only, never across an await.
 pub(super) struct State {
     pub(super) definition: Definition,
-    pub(super) keys: Keys,
+    pub(super) keys: Arc<Keys>,
     pub(super) health: Health,
     pub(super) deliveries: Deliveries,
     orders: Option<Orders>,
@@ -60,7 +60,7 @@ impl Webhook {
     ) -> Arc<Self> {
         let state = State {
             definition,
-            keys: Keys::new(secret),
+            keys: Arc::new(Keys::new(secret)),
             health: Health::default(),
             deliveries: Deliveries::default(),
             orders: None,
@@ -122,7 +122,7 @@ impl Webhook {
         let timestamp = Timestamp::now().as_seconds();
         let (target, keys) =
             self.with(|state| (state.definition.target.clone(), state.keys.clone()));
-        let signature = keys.sign(Instant::now(), &event.id, timestamp, &event.body);
+        let signature = keys.sign(Instant::now(), &event.id, timestamp, &event.body).into();
         Request { target, id: event.id.clone(), timestamp, signature, body: event.body.clone() }
     }
 
@@ -138,7 +138,7 @@ impl Webhook {
             let restart = !after.wants_the_same_as(&state.definition);
             state.definition = after;
             if let Some(secret) = secret {
-                state.keys.rotate(secret, Instant::now());
+                Arc::make_mut(&mut state.keys).rotate(secret, Instant::now());
             }
             if state.definition.enabled {
                 state.health.disabled_because = None;

@@ -19,6 +19,8 @@ pub(crate) struct CoapDevice {
 #[derive(Clone, Copy)]
 enum Maker {
     Libcoap,
+    /// With DTLS, and this pre-shared key for everybody.
+    LibcoapWithKey(&'static str),
     Aiocoap,
 }
 
@@ -27,13 +29,19 @@ impl CoapDevice {
         Self::start(Maker::Libcoap).await
     }
 
+    /// It speaks `coaps` at its URL, with whoever has this key.
+    pub(crate) async fn of_libcoap_with_key(key: &'static str) -> Self {
+        Self::start(Maker::LibcoapWithKey(key)).await
+    }
+
     pub(crate) async fn of_aiocoap() -> Self {
         Self::start(Maker::Aiocoap).await
     }
 
     async fn start(maker: Maker) -> Self {
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
+        // With DTLS it takes the next port for that, too.
+        let port = free.local_addr().unwrap().port().min(65_000);
         drop(free);
         let mut device = Self { child: None, maker, port };
         device.restart().await;
@@ -42,12 +50,20 @@ impl CoapDevice {
 
     /// Where it is.
     pub(crate) fn url(&self) -> String {
-        format!("coap://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
+        let (scheme, port) = self.reached_by();
+        format!("{scheme}://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     }
 
     /// What the gateway calls it.
     pub(crate) fn thing(&self) -> String {
-        format!("127_0_0_1-{}", self.port)
+        format!("127_0_0_1-{}", self.reached_by().1)
+    }
+
+    fn reached_by(&self) -> (&'static str, u16) {
+        match self.maker {
+            Maker::LibcoapWithKey(_) => ("coaps", self.port + 1),
+            Maker::Libcoap | Maker::Aiocoap => ("coap", self.port),
+        }
     }
 
     /// Ends it without a goodbye.
@@ -65,6 +81,12 @@ impl CoapDevice {
             Maker::Libcoap => {
                 let mut command = Command::new("coap-server-notls");
                 command.args(["-A", "127.0.0.1", "-p", &port, "-d", "10"]);
+                command.stdout(Stdio::null());
+                command
+            }
+            Maker::LibcoapWithKey(key) => {
+                let mut command = Command::new("coap-server-gnutls");
+                command.args(["-A", "127.0.0.1", "-p", &port, "-d", "10", "-h", "", "-k", key]);
                 command.stdout(Stdio::null());
                 command
             }

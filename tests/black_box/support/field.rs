@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use thingway::command::Commands;
 use thingway::limits::Limits;
 use thingway::log::{EventLog, LogConfig, MemoryLog};
-use thingway::mapping::{Mapper, Names, RuleConfig};
+use thingway::mapping::{Mapper, MappingConfig, Names, RuleConfig};
 use thingway::push::streams::Streams;
 use thingway::push::webhook::{DeliveryConfig, Webhooks};
 use thingway::recorder::Recorder;
@@ -74,7 +74,8 @@ impl Field {
             held: watch::Sender::new(false),
         });
         let names = Arc::new(Names::default());
-        let mapper = Mapper::new("field".into(), &rules, names, limits.clone());
+        let mapper =
+            Mapper::new("field".into(), &MappingConfig::default(), &rules, names, limits.clone());
         let silo = Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 100);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();

@@ -29,7 +29,7 @@ pub(crate) struct Gateway {
     /// Where its own broker listens, when it has one.
     mqtt: Option<SocketAddr>,
     output: Arc<Mutex<String>>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Builder {
@@ -78,15 +78,8 @@ impl Builder {
         if !self.bridges {
             command.args(["--mqtt-listen", "127.0.0.1:0"]);
         }
-        command.args(&self.args).envs(self.environment).current_dir(dir.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let output = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().unwrap(), &output);
-        collect(child.stderr.take().unwrap(), &output);
-        let (http, mqtt) = banner(&mut child, &output, !self.bridges).await;
-        let client = Client::new(http);
-        Gateway { child, client, mqtt, output, _dir: dir }
+        command.args(&self.args).envs(self.environment);
+        Gateway::spawn(command, dir, !self.bridges).await
     }
 }
 
@@ -140,6 +133,26 @@ impl Gateway {
         Builder::default()
     }
 
+    /// Starts it in a directory of its own and waits for its banner.
+    async fn spawn(mut command: Command, dir: TempDir, with_broker: bool) -> Self {
+        command.current_dir(dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let output = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take().unwrap(), &output);
+        collect(child.stderr.take().unwrap(), &output);
+        let (http, mqtt) = banner(&mut child, &output, with_broker).await;
+        let client = Client::new(http);
+        Gateway { child, client, mqtt, output, dir }
+    }
+
+    /// `thingway demo`, with its simulated devices.
+    pub(crate) async fn demo() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thingway"));
+        command.arg("demo");
+        Self::spawn(command, TempDir::new().unwrap(), true).await
+    }
+
     /// With its own broker and every default.
     pub(crate) async fn start() -> Self {
         Self::builder().start().await
@@ -180,6 +193,11 @@ impl Gateway {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes another `thingway.toml`.
+    pub(crate) fn rewrite(&self, toml: &str) {
+        std::fs::write(self.dir.path().join("thingway.toml"), toml).unwrap();
     }
 
     /// All that it has printed.

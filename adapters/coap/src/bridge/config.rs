@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::DeviceUrl;
 use crate::device::Manner;
+use crate::transmission::{AckTimeout, MaxRetransmit, Transmission};
 
 /// A CoAP device that the gateway reads, observes and writes.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
@@ -46,6 +47,19 @@ pub struct DeviceConfig {
     /// 0 leaves it alone, as for devices that sleep; then only Max-Age and polling show it.
     #[serde(default = "ten_seconds")]
     pub heartbeat_seconds: u32,
+    /// How long an acknowledgement of a message is waited for before it is sent again, in seconds
+    /// (RFC 7252 section 4.8); up to half as much again at random, and twice as long each time
+    /// after. Shorter where the network is quick: a
+    /// device that is silent counts as lost three times 12.5 times this after it was asked, 75 s by
+    /// default; longer where answers take their time. Less than a second is for networks of one's
+    /// own (RFC 8085 section 3.1).
+    #[serde(default)]
+    #[schema(value_type = f64, minimum = 0.05, maximum = 60)]
+    pub ack_timeout_seconds: AckTimeout,
+    /// How often a message is sent again that is not acknowledged.
+    #[serde(default)]
+    #[schema(value_type = u32, maximum = 10)]
+    pub max_retransmit: MaxRetransmit,
     /// Longer bodies are rejected, in bytes.
     #[serde(default = "one_mebibyte")]
     #[schema(value_type = usize, minimum = 1)]
@@ -107,6 +121,8 @@ impl DeviceConfig {
             poll_seconds: half_a_minute(),
             list_seconds: five_minutes(),
             heartbeat_seconds: ten_seconds(),
+            ack_timeout_seconds: AckTimeout::default(),
+            max_retransmit: MaxRetransmit::default(),
             max_body_bytes: one_mebibyte(),
             max_resources: a_thousand(),
         }
@@ -129,6 +145,10 @@ impl DeviceConfig {
         }
     }
 
+    pub(super) fn transmission(&self) -> Transmission {
+        (self.ack_timeout_seconds, self.max_retransmit).into()
+    }
+
     pub(super) fn manner(&self) -> Manner {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Manner {
@@ -136,6 +156,7 @@ impl DeviceConfig {
             poll: seconds(self.poll_seconds.get()),
             list: seconds(self.list_seconds.get()),
             heartbeat: (self.heartbeat_seconds > 0).then(|| seconds(self.heartbeat_seconds)),
+            answer: self.transmission().answer_wait(),
             body: self.max_body_bytes.get(),
             resources: self.max_resources.get(),
         }
@@ -168,6 +189,8 @@ mod tests {
         for (json, hint) in [
             (r#"{"url": "coap://d", "poll_seconds": 0}"#, "nonzero"),
             (r#"{"url": "coap://d", "poll": 3}"#, "poll_seconds"),
+            (r#"{"url": "coap://d", "ack_timeout_seconds": 0}"#, "0.05 s at least"),
+            (r#"{"url": "coap://d", "max_retransmit": 11}"#, "10 at most"),
             (r#"{"url": "coap://d/x"}"#, "nothing may follow"),
         ] {
             let error = read(json).unwrap_err();

@@ -5,6 +5,7 @@ mod config;
 mod url;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thingway_sdk::{
@@ -21,7 +22,7 @@ pub use url::{DeviceUrl, InvalidUrl};
 
 use crate::Config;
 use crate::device::{Followed, Lost, Reread};
-use crate::driver::{self, Driver, Handle, Secure};
+use crate::driver::{self, Driver, Handle, Secure, Tally};
 use crate::dtls::Keys;
 
 /// Written resources that wait to be read again. Beyond, polling will show what became of them.
@@ -36,6 +37,7 @@ pub struct Bridge {
     config: DeviceConfig,
     /// The way to the device, while there is one.
     session: watch::Sender<Option<Session>>,
+    tally: Arc<Tally>,
 }
 
 #[derive(Clone)]
@@ -67,7 +69,8 @@ impl Bridge {
     /// When options contradict each other.
     pub fn new(config: DeviceConfig) -> Result<Self, InvalidDevice> {
         config.check()?;
-        Ok(Self { config, session: watch::Sender::new(None) })
+        let tally = Arc::new(Tally::new(config.url.secure()));
+        Ok(Self { config, session: watch::Sender::new(None), tally })
     }
 
     /// One life of the link. A name that leads to several addresses is tried with one after the
@@ -117,8 +120,9 @@ impl Bridge {
     ) -> Result<(), NoLink> {
         let socket = driver::connect(peer).await.map_err(NoLink::Socket)?;
         let leaving = CancellationToken::new();
+        let (secure, config) = (self.secure()?, self.endpoint_config());
         let driver =
-            Driver::start(socket, self.secure()?, self.endpoint_config(), leaving.clone())?;
+            Driver::start_counting(socket, secure, config, self.tally.clone(), leaving.clone())?;
         let Driver { handle, task, .. } = driver;
         let (reread, rereads) = mpsc::channel(REREADS);
         let session = Session { handle: handle.clone(), peer, reread };
@@ -166,7 +170,7 @@ impl Bridge {
     }
 
     fn endpoint_config(&self) -> Config {
-        let mut config = Config::default();
+        let mut config = Config { transmission: self.config.transmission(), ..Config::default() };
         config.limits.body = self.config.max_body_bytes.get();
         config.observe.back_off_limit = BACK_OFF_LIMIT;
         config.observe.poll_at_most = Duration::from_secs(self.config.poll_seconds.get().into());
@@ -206,5 +210,9 @@ impl Adapter for Bridge {
 
     fn execute(&self, command: Command) -> BoxFuture<'_, Result<Acknowledgement, AdapterError>> {
         Box::pin(self.command(command))
+    }
+
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.tally.counts()
     }
 }

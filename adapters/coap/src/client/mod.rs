@@ -12,7 +12,7 @@ use crate::event::{Event, Failure, ObservationId, RequestId};
 use crate::exchange::Request;
 use crate::message::{Message, Token};
 use crate::time::Time;
-use crate::wire::{EXCHANGE_LIFETIME, Lane, Owner, Timer, Wire};
+use crate::wire::{Lane, Owner, Timer, Wire};
 use call::{Call, Step};
 use group::Group;
 use observation::Observation;
@@ -109,7 +109,8 @@ impl Client {
             return self.conclude(now, wire, id, Step::Failed(Failure::TooLarge));
         };
         self.tokens.insert((peer, token), Owner::Call(id));
-        wire.timers.set(Timer::Deadline(id), deadline.unwrap_or(now + EXCHANGE_LIFETIME));
+        let lifetime = wire.config.transmission.exchange_lifetime();
+        wire.timers.set(Timer::Deadline(id), deadline.unwrap_or(now + lifetime));
         if wire.confirm(now, peer, message, Owner::Call(id), Lane::Fast).is_err() {
             self.conclude(now, wire, id, Step::Failed(Failure::Busy));
         }
@@ -185,7 +186,8 @@ impl Client {
                 wire.timers.set(Timer::Resume(id), at);
                 // For a request of the caller the deadline stands.
                 if self.calls.get(&id).is_some_and(|running| running.deadline.is_none()) {
-                    wire.timers.set(Timer::Deadline(id), at + EXCHANGE_LIFETIME);
+                    let lifetime = wire.config.transmission.exchange_lifetime();
+                    wire.timers.set(Timer::Deadline(id), at + lifetime);
                 }
                 return;
             }

@@ -17,8 +17,6 @@ use crate::wire::{Lane, Owner, Timer, Wire};
 const REGISTER: u32 = 0;
 const DEREGISTER: u32 = 1;
 
-/// How long the response to a registration may take after it was acknowledged.
-const RESPONSE_WAIT: Duration = Duration::from_secs(93);
 /// How often a state that changes while it is fetched is asked for again at once.
 const MAX_UNSTEADY: u8 = 4;
 /// The first pause after a registration failed.
@@ -130,7 +128,9 @@ impl Client {
     pub(super) fn registration_acknowledged(&mut self, now: Time, wire: &mut Wire, id: u64) {
         let registering = |observation: &&Observation| observation.phase == Phase::Registering;
         if self.observations.get(&id).filter(registering).is_some() {
-            wire.timers.set(Timer::Observation(id), now + RESPONSE_WAIT);
+            // The response is sent again as often as the registration would have been.
+            let wait = wire.config.transmission.wait();
+            wire.timers.set(Timer::Observation(id), now + wait);
         }
     }
 

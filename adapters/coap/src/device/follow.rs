@@ -20,8 +20,6 @@ use crate::exchange::{Request, Response};
 use crate::link_format::{self, Limits, Link};
 use crate::message::{Code, options};
 
-/// How long an answer may take before it counts as a miss: four transmissions.
-const ANSWER_WAIT: Duration = Duration::from_secs(25);
 /// A device that missed so many answers in a row, and said nothing else, is gone.
 const MISSES: u32 = 3;
 /// Reports that are submitted at one go.
@@ -114,7 +112,7 @@ impl Followed {
             Some(links) => Ok(links),
             None => tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                response = handle.request(peer, list_request(), now + ANSWER_WAIT) => {
+                response = handle.request(peer, list_request(), now + manner.answer) => {
                     Err(response?)
                 }
             },
@@ -237,8 +235,9 @@ impl Following {
 
     fn send(&mut self, errand: Errand, request: Request) {
         let (handle, peer) = (self.handle.clone(), self.peer);
+        let until = Instant::now() + self.manner.answer;
         self.errand = Some(Box::pin(async move {
-            let answer = handle.request(peer, request, Instant::now() + ANSWER_WAIT).await;
+            let answer = handle.request(peer, request, until).await;
             (errand, answer)
         }));
     }
@@ -319,7 +318,7 @@ impl Following {
                 self.hear();
                 let news = self.device.body(&address).is_some_and(|body| *body != response.payload);
                 // The answers to the registrations themselves prove nothing.
-                if news && now > self.doubt.last + ANSWER_WAIT {
+                if news && now > self.doubt.last + self.manner.answer {
                     self.doubt.pause = Duration::ZERO;
                 }
                 self.device.answered(now, &address, &response, &mut self.batch)

@@ -38,6 +38,8 @@ pub(crate) struct Manner {
     pub(crate) list: Duration,
     /// A device that was silent for so long is asked whether it is there; never, if none.
     pub(crate) heartbeat: Option<Duration>,
+    /// How long an answer may take before it counts as a miss.
+    pub(crate) answer: Duration,
     /// The longest body that is taken, in bytes.
     pub(crate) body: usize,
     /// Resources beyond are left out.

@@ -23,8 +23,16 @@ pub(super) struct Layer {
 #[derive(Default)]
 pub(super) struct Todo {
     pub(super) send: Vec<(SocketAddr, Vec<u8>)>,
-    pub(super) lost: Vec<(SocketAddr, Arc<str>)>,
+    pub(super) lost: Vec<Lost>,
     pub(super) receive: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+/// A peer with which there is no association any more.
+pub(super) struct Lost {
+    pub(super) peer: SocketAddr,
+    pub(super) reason: Arc<str>,
+    /// Whether there never was one, or it broke; otherwise it was closed in good order.
+    pub(super) failed: bool,
 }
 
 impl Layer {
@@ -60,7 +68,8 @@ impl Layer {
                 self.carry_out(now, out)
             }
             Err(refusal) => {
-                Todo { lost: vec![(peer, refusal.to_string().into())], ..Todo::default() }
+                let reason = refusal.to_string().into();
+                Todo { lost: vec![Lost { peer, reason, failed: true }], ..Todo::default() }
             }
         }
     }
@@ -97,9 +106,13 @@ impl Layer {
                 }
                 Event::Failed(peer, failure) => {
                     self.waiting.remove(&peer);
-                    todo.lost.push((peer, format!("DTLS: {failure}").into()));
+                    let reason = format!("DTLS: {failure}").into();
+                    todo.lost.push(Lost { peer, reason, failed: true });
                 }
-                Event::Closed(peer, closed) => todo.lost.push((peer, reason(closed).into())),
+                Event::Closed(peer, closed) => {
+                    let reason = reason(closed).into();
+                    todo.lost.push(Lost { peer, reason, failed: false });
+                }
             }
         }
         todo.send = out.datagrams;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::RequestError;
 use super::mailbox::Mailbox;
 use super::order::Order;
-use crate::event::{Counters, IncomingId, ObservationId, ObserverId};
+use crate::event::{IncomingId, ObservationId, ObserverId};
 use crate::exchange::{Request, Response};
 use crate::server::UnknownObserver;
 
@@ -16,15 +16,6 @@ const GROUP_ANSWERS: usize = 256;
 /// Talks to a driver. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle(mpsc::Sender<Order>);
-
-/// What came that was not as it should be, since the start.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Count {
-    /// Of messages.
-    pub messages: Counters,
-    /// Of DTLS; none over plain UDP.
-    pub dtls: Option<crate::dtls::Counters>,
-}
 
 impl Handle {
     pub(super) fn new(orders: mpsc::Sender<Order>) -> Self {
@@ -117,16 +108,6 @@ impl Handle {
         let order = Order::Notify { observer, response, confirmable, known };
         self.order(order).await.map_err(|_| UnknownObserver)?;
         answered.await.unwrap_or(false).then_some(()).ok_or(UnknownObserver)
-    }
-
-    /// What came that was not as it should be.
-    ///
-    /// # Errors
-    /// When the driver has ended.
-    pub async fn count(&self) -> Result<Count, RequestError> {
-        let (count, answered) = oneshot::channel();
-        self.order(Order::Count(count)).await?;
-        answered.await.map_err(|_| RequestError::Ended)
     }
 
     async fn order(&self, order: Order) -> Result<(), RequestError> {

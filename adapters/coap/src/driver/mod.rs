@@ -5,6 +5,7 @@ mod dtls;
 mod handle;
 mod mailbox;
 mod order;
+mod tally;
 mod task;
 
 use std::io;
@@ -22,8 +23,9 @@ use crate::event::{Failure, IncomingId, ObserverId};
 use crate::exchange::Request;
 use crate::{Endpoint, dtls::Associations};
 
-pub use handle::{Count, Handle};
+pub use handle::Handle;
 pub use mailbox::{Mailbox, Notice};
+pub use tally::Tally;
 
 use task::Task;
 
@@ -44,6 +46,8 @@ pub struct Driver {
     pub task: JoinHandle<()>,
     /// Where the socket is.
     pub local: SocketAddr,
+    /// What came that was not as it should be.
+    pub tally: Arc<Tally>,
 }
 
 /// DTLS with pre-shared keys, as client, as server or as both.
@@ -75,6 +79,14 @@ pub enum Incoming {
     /// An observer needs no more notifications. Where too much waits this is not told, and
     /// [`Handle::notify`] says it instead.
     ObserverGone(ObserverId),
+    /// A peer wanted to speak DTLS and could not, for want of the right key most likely. Where too
+    /// much waits this is not told, but counted.
+    NoAssociation {
+        /// Who it was.
+        peer: SocketAddr,
+        /// Why.
+        reason: Arc<str>,
+    },
 }
 
 /// Why a request got no response.
@@ -111,7 +123,22 @@ impl Driver {
     pub fn start(
         socket: UdpSocket,
         secure: Option<Secure>,
+        config: Config,
+        stop: CancellationToken,
+    ) -> Result<Self, DriverError> {
+        let tally = Arc::new(Tally::new(secure.is_some()));
+        Self::start_counting(socket, secure, config, tally, stop)
+    }
+
+    /// The same, going on with the counts of the drivers before.
+    ///
+    /// # Errors
+    /// When the socket is not bound, or DTLS can't be used.
+    pub fn start_counting(
+        socket: UdpSocket,
+        secure: Option<Secure>,
         mut config: Config,
+        tally: Arc<Tally>,
         stop: CancellationToken,
     ) -> Result<Self, DriverError> {
         let local = socket.local_addr()?;
@@ -126,9 +153,9 @@ impl Driver {
         let (orders, inbox) = mpsc::channel(ORDERS);
         let (requests, incoming) = mpsc::channel(INCOMING);
         let endpoint = Endpoint::new(config, rand::random());
-        let task = Task::new(socket, secure, endpoint, inbox, requests);
+        let task = Task::new(socket, secure, endpoint, inbox, requests, tally.clone());
         let task = tokio::spawn(task.run(local, stop));
-        Ok(Self { handle: Handle::new(orders), incoming, task, local })
+        Ok(Self { handle: Handle::new(orders), incoming, task, local, tally })
     }
 }
 

@@ -6,7 +6,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::RequestError;
-use super::handle::Count;
 use super::mailbox::Slots;
 use crate::event::{IncomingId, ObservationId, ObserverId};
 use crate::exchange::{Request, Response};
@@ -45,5 +44,4 @@ pub(super) enum Order {
         confirmable: bool,
         known: oneshot::Sender<bool>,
     },
-    Count(oneshot::Sender<Count>),
 }

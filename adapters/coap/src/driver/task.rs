@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::dtls::{Layer, Todo};
-use super::handle::Count;
+use super::dtls::{Layer, Lost, Todo};
 use super::mailbox::{Notice, Slots};
 use super::order::{Answer, Order};
+use super::tally::{Count, Tally};
 use super::{Incoming, RequestError};
 use crate::Endpoint;
 use crate::event::{Event, Failure, ObservationId, RequestId, Trouble};
@@ -48,6 +48,9 @@ pub(super) struct Task {
     observations: HashMap<ObservationId, Slots>,
     /// Why the connection that was lost just now was lost.
     lost: Option<Arc<str>>,
+    tally: Arc<Tally>,
+    /// What the tally has of this driver.
+    tallied: Count,
 }
 
 impl Task {
@@ -57,6 +60,7 @@ impl Task {
         endpoint: Endpoint,
         orders: mpsc::Receiver<Order>,
         incoming: mpsc::Sender<Incoming>,
+        tally: Arc<Tally>,
     ) -> Self {
         Self {
             only: socket.peer_addr().ok(),
@@ -71,6 +75,8 @@ impl Task {
             groups: HashMap::new(),
             observations: HashMap::new(),
             lost: None,
+            tally,
+            tallied: Count::default(),
         }
     }
 
@@ -184,8 +190,16 @@ impl Task {
         for (peer, datagram) in todo.send {
             self.put(peer, &datagram).await;
         }
-        for (peer, reason) in todo.lost {
-            warn!(%peer, %reason, "No DTLS association");
+        for Lost { peer, reason, failed } in todo.lost {
+            if failed {
+                warn!(%peer, %reason, "No DTLS association");
+                // As its documentation says, this may be lost.
+                let _ = self
+                    .incoming
+                    .try_send(Incoming::NoAssociation { peer, reason: reason.clone() });
+            } else {
+                debug!(%peer, %reason, "A DTLS association has ended");
+            }
             self.peer_lost(peer, reason);
         }
         for (peer, plaintext) in todo.receive {
@@ -237,6 +251,16 @@ impl Task {
         while let Some((peer, datagram)) = self.endpoint.poll_transmit() {
             self.send(peer, datagram).await;
             self.tell_all();
+        }
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let dtls = self.dtls.as_ref().map(Layer::counters).unwrap_or_default();
+        let count = Count { messages: self.endpoint.counters(), dtls };
+        if count != self.tallied {
+            self.tally.add(&self.tallied, &count);
+            self.tallied = count;
         }
     }
 
@@ -353,10 +377,6 @@ impl Task {
             Order::Notify { observer, response, confirmable, known } => {
                 let told = self.endpoint.notify(now, observer, response, confirmable);
                 let _ = known.send(told.is_ok());
-            }
-            Order::Count(count) => {
-                let dtls = self.dtls.as_ref().map(Layer::counters);
-                let _ = count.send(Count { messages: self.endpoint.counters(), dtls });
             }
         }
     }

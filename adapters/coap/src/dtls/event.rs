@@ -74,6 +74,19 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// All of them, as they are called outside.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u64); 6] {
+        [
+            ("handshake", self.established),
+            ("unknown_identity", self.unknown_identities),
+            ("wrong_key", self.wrong_keys),
+            ("handshake_failed", self.failed),
+            ("handshake_crowded_out", self.crowded_out),
+            ("stray_datagram", self.stray_datagrams),
+        ]
+    }
+
     pub(super) fn count(&mut self, failure: &Failure) {
         let counter = match failure {
             Failure::UnknownIdentity(_) => &mut self.unknown_identities,

@@ -11,21 +11,21 @@
 
 mod association;
 mod clock;
+mod cryptography;
 mod event;
 mod keys;
 mod record;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dimpl::Config;
-use dimpl::crypto::rust_crypto;
-use dimpl::crypto::{CryptoProvider, Dtls12CipherSuite, SupportedDtls12CipherSuite};
 
 use association::{Association, Progress, Resolver};
 use clock::Clock;
+use cryptography::PROVIDER;
 pub use event::{Closed, Counters, Event, Failure, Output};
 pub use keys::{KeyError, KeyFileError, Keys};
 use record::{Record, records};
@@ -386,20 +386,8 @@ enum Stage {
     Established,
 }
 
-/// The one cipher suite that every implementation has. The others need key exchanges, whose
-/// self-tests take their time whenever a configuration is built.
-static SUITES: LazyLock<Vec<&'static dyn SupportedDtls12CipherSuite>> = LazyLock::new(|| {
-    let suites = rust_crypto::default_provider().cipher_suites.iter().copied();
-    suites.filter(|suite| suite.suite() == Dtls12CipherSuite::PSK_AES128_CCM_8).collect()
-});
-
 fn build(config: dimpl::ConfigBuilder) -> Result<Arc<Config>, Refusal> {
-    let provider = CryptoProvider {
-        cipher_suites: &SUITES,
-        kx_groups: &[],
-        ..rust_crypto::default_provider()
-    };
-    let config = config.dtls13_cipher_suites(&[]).with_crypto_provider(provider).build();
+    let config = config.dtls13_cipher_suites(&[]).with_crypto_provider(PROVIDER).build();
     config.map(Arc::new).map_err(|error| Refusal::Broken(error.to_string()))
 }
 

@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::device::Manner;
 use crate::directory;
 use crate::dtls::{KeyFileError, Keys};
+use crate::transmission::{AckTimeout, MaxRetransmit, Transmission};
 
 /// A CoAP server: the gateway's things for constrained clients, and a resource directory with
 /// which devices register to be observed.
@@ -38,6 +39,16 @@ pub struct ServerConfig {
     #[serde(default = "half_a_minute")]
     #[schema(value_type = u32, minimum = 1)]
     pub poll_seconds: NonZeroU32,
+    /// How long an acknowledgement of a message is waited for before it is sent again, in seconds
+    /// (RFC 7252 section 4.8); up to half as much again at random, and twice as long each time
+    /// after. Less than a second is for networks of one's own (RFC 8085 section 3.1).
+    #[serde(default)]
+    #[schema(value_type = f64, minimum = 0.05, maximum = 60)]
+    pub ack_timeout_seconds: AckTimeout,
+    /// How often a message is sent again that is not acknowledged.
+    #[serde(default)]
+    #[schema(value_type = u32, maximum = 10)]
+    pub max_retransmit: MaxRetransmit,
     /// Larger bodies are refused, in bytes.
     #[serde(default = "one_mebibyte")]
     #[schema(value_type = usize, minimum = 1)]
@@ -108,7 +119,12 @@ impl ServerConfig {
             observers_per_address: self.max_observers_per_address.get(),
             ..config::Limits::default()
         };
-        Config { addresses, verify_changes: true, limits, ..Config::default() }
+        let transmission = self.transmission();
+        Config { addresses, verify_changes: true, transmission, limits, ..Config::default() }
+    }
+
+    fn transmission(&self) -> Transmission {
+        (self.ack_timeout_seconds, self.max_retransmit).into()
     }
 
     /// How registered devices are read. Whether they are there, their registrations say.
@@ -118,6 +134,7 @@ impl ServerConfig {
             poll: Duration::from_secs(self.poll_seconds.get().into()),
             list: Duration::from_secs(24 * 60 * 60),
             heartbeat: None,
+            answer: self.transmission().answer_wait(),
             body: self.max_body_bytes.get(),
             resources: directory::Limits::default().links.links,
         }

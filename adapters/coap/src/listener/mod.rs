@@ -19,7 +19,7 @@ pub use config::{ClientAddresses, ServerConfig};
 
 use self::devices::{Devices, Routes};
 use self::session::Session;
-use crate::driver::{Driver, Secure};
+use crate::driver::{Driver, Secure, Tally};
 use crate::serving::Things;
 
 /// A CoAP server.
@@ -29,6 +29,7 @@ pub struct CoapServer {
     things: Things,
     routes: Routes,
     bound: Mutex<Bound>,
+    tally: Arc<Tally>,
 }
 
 /// What has become of its port.
@@ -45,12 +46,14 @@ impl CoapServer {
     #[must_use]
     pub fn new(name: &str, config: ServerConfig, exposed: Arc<dyn Exposed>) -> Self {
         let things = Things::new(exposed);
+        let tally = Arc::new(Tally::new(config.key_file.is_some()));
         Self {
             name: name.to_owned(),
             config,
             things,
             routes: Routes::default(),
             bound: Mutex::default(),
+            tally,
         }
     }
 
@@ -104,13 +107,14 @@ impl CoapServer {
     async fn serve(&self, reports: Reports, stop: CancellationToken) -> Result<(), AdapterError> {
         let secure = self.secure()?;
         let socket = self.socket().await?;
-        let driver = Driver::start(socket, secure, self.config.endpoint(), stop.clone())
+        let (config, tally) = (self.config.endpoint(), self.tally.clone());
+        let driver = Driver::start_counting(socket, secure, config, tally, stop.clone())
             .map_err(|error| AdapterError::Link(error.to_string()))?;
         reports.connected();
         info!(server = %self.endpoint(), "Clients and devices can connect");
         let (handle, routes) = (driver.handle, self.routes.clone());
-        let devices = Devices::new(handle.clone(), reports, routes, self.config.manner());
-        let session = Session::new(&self.config, self.things.clone(), handle, devices);
+        let devices = Devices::new(handle.clone(), reports.clone(), routes, self.config.manner());
+        let session = Session::new(&self.config, self.things.clone(), handle, devices, reports);
         let ended = session.run(driver.incoming, &stop).await;
         // It takes leave of its peers; and the port is free when it has ended.
         if let Err(error) = driver.task.await {
@@ -136,5 +140,9 @@ impl Adapter for CoapServer {
 
     fn execute(&self, command: Command) -> BoxFuture<'_, Result<Acknowledgement, AdapterError>> {
         Box::pin(self.routes.carry(command))
+    }
+
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.tally.counts()
     }
 }

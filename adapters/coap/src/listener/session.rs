@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use thingway_sdk::AdapterError;
+use thingway_sdk::{AdapterError, Reports};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -35,6 +35,7 @@ pub(super) struct Session {
     registrar: Registrar,
     handle: Handle,
     devices: Devices,
+    reports: Reports,
     began: Instant,
     /// All that waits for something: as many as the endpoint's limits of requests that are worked
     /// on and of observers, and the directory's limit of fetches, let there be.
@@ -55,6 +56,7 @@ impl Session {
         things: Things,
         handle: Handle,
         devices: Devices,
+        reports: Reports,
     ) -> Self {
         Self {
             scheme: config.scheme(),
@@ -62,6 +64,7 @@ impl Session {
             registrar: Registrar::new(config.directory()),
             handle,
             devices,
+            reports,
             began: Instant::now(),
             tasks: JoinSet::new(),
             observers: HashMap::new(),
@@ -92,6 +95,9 @@ impl Session {
                         self.request(id, from, request, observe).await;
                     }
                     Some(Incoming::ObserverGone(id)) => self.unobserve(id),
+                    Some(Incoming::NoAssociation { peer, reason }) => {
+                        self.reports.troubled(format!("{peer}: {reason}"));
+                    }
                     None => return Err(AdapterError::Link("the socket was closed".to_owned())),
                 },
                 Some(done) = self.tasks.join_next() => match done {

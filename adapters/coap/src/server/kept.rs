@@ -1,10 +1,13 @@
 //! Bodies that are on their way in blocks, bounded by bytes and by time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::operation::Operation;
 use crate::time::Time;
-use crate::wire::EXCHANGE_LIFETIME;
+
+/// EXCHANGE_LIFETIME by the default parameters (RFC 7252 section 4.8.2).
+const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 
 /// One body per operation, forgotten EXCHANGE_LIFETIME after it was put here. When all of them
 /// take too many bytes, the oldest go.

@@ -132,7 +132,7 @@ impl Server {
     fn accept(&mut self, now: Time, wire: &mut Wire, mut pending: Pending, message: Message) {
         let changes = !matches!(pending.method, Code::GET | Code::FETCH);
         if changes && wire.config.verify_changes && !wire.is_verified(now, pending.peer) {
-            let challenge = self.challenge(now, pending.peer);
+            let challenge = self.challenge(now, wire, pending.peer);
             return self.answer(now, wire, pending, challenge);
         }
         let body = match self.take_in(now, wire, &pending, &message) {
@@ -153,7 +153,7 @@ impl Server {
         let observable = matches!(pending.method, Code::GET | Code::FETCH) && !pending.group;
         match wish.filter(|_| observable) {
             Some(0) if !wire.is_verified(now, pending.peer) => {
-                let challenge = self.challenge(now, pending.peer);
+                let challenge = self.challenge(now, wire, pending.peer);
                 return self.answer(now, wire, pending, challenge);
             }
             Some(0) => pending.observe = true,

@@ -16,7 +16,7 @@ impl Server {
     pub(super) fn fitting(
         &mut self,
         now: Time,
-        wire: &Wire,
+        wire: &mut Wire,
         pending: &Pending,
         response: &Response,
     ) -> Message {
@@ -33,7 +33,7 @@ impl Server {
                 self.first_message(now, wire, pending, &Response::new(response.code))
             });
         }
-        let challenge = self.challenge(now, pending.peer);
+        let challenge = self.challenge(now, wire, pending.peer);
         let mut message = self.first_message(now, wire, pending, &challenge);
         if message.encode().len() > allowance {
             message.options.remove(options::ECHO);
@@ -62,7 +62,8 @@ impl Server {
     }
 
     /// Asks an address to prove itself.
-    pub(super) fn challenge(&self, now: Time, address: SocketAddr) -> Response {
+    pub(super) fn challenge(&self, now: Time, wire: &mut Wire, address: SocketAddr) -> Response {
+        wire.counters.challenged += 1;
         let mut response = Response::new(Code::UNAUTHORIZED);
         response.options.set(options::ECHO, self.echo.make(now, address));
         response

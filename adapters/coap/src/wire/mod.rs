@@ -22,8 +22,6 @@ use crate::time::{Time, Timers};
 use peer::{Outstanding, Peer};
 use seen::Seen;
 
-/// How long a Confirmable message ID may turn up again (RFC 7252 section 4.8.2).
-pub(crate) const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 /// How long a Non-confirmable message ID may turn up again (RFC 7252 section 4.8.2).
 const NON_LIFETIME: Duration = Duration::from_secs(145);
 
@@ -214,7 +212,7 @@ impl Wire {
             return true;
         }
         let lifetime = match message.kind {
-            Kind::Confirmable => EXCHANGE_LIFETIME,
+            Kind::Confirmable => self.config.transmission.exchange_lifetime(),
             _ => NON_LIFETIME,
         };
         self.seen.insert(now, (from, message.mid), now + lifetime, &self.config.limits);

@@ -10,13 +10,8 @@ use super::peer::{Outstanding, Queued};
 use super::{Full, Lane, Owner, Timer, Wire};
 use crate::message::{Kind, Message};
 use crate::time::Time;
+use crate::transmission::ACK_RANDOM_FACTOR;
 
-/// RFC 7252 section 4.8
-const ACK_TIMEOUT: Duration = Duration::from_secs(2);
-/// RFC 7252 section 4.8
-const ACK_RANDOM_FACTOR: f64 = 1.5;
-/// RFC 7252 section 4.8
-const MAX_RETRANSMIT: u32 = 4;
 /// When all message IDs are in use, it is looked again after this time.
 const MID_WAIT: Duration = Duration::from_secs(1);
 
@@ -62,8 +57,9 @@ impl Wire {
         mut message: Message,
         owner: Owner,
     ) {
+        let lifetime = self.config.transmission.exchange_lifetime();
         let mid = self.peer(now, to).ok().and_then(|peer| {
-            let mid = peer.mids.take(now)?;
+            let mid = peer.mids.take(now, lifetime)?;
             if owner != Owner::Answer {
                 peer.remember_non(mid, owner);
             }
@@ -105,11 +101,12 @@ impl Wire {
     }
 
     pub(super) fn send_next(&mut self, now: Time, to: SocketAddr) {
+        let lifetime = self.config.transmission.exchange_lifetime();
         let Some(peer) = self.peers.get_mut(&to) else { return };
         if peer.outstanding.is_some() || peer.queue.is_empty() {
             return;
         }
-        let Some(mid) = peer.mids.take(now) else {
+        let Some(mid) = peer.mids.take(now, lifetime) else {
             self.timers.set(Timer::Retransmit(to), now + MID_WAIT);
             return;
         };
@@ -117,7 +114,8 @@ impl Wire {
         let Queued { owner, mut message, metered, .. } = queued;
         message.mid = mid;
         let datagram = message.encode();
-        let timeout = ACK_TIMEOUT.mul_f64(self.rng.random_range(1.0..=ACK_RANDOM_FACTOR));
+        let ack_timeout = self.config.transmission.ack_timeout;
+        let timeout = ack_timeout.mul_f64(self.rng.random_range(1.0..=ACK_RANDOM_FACTOR));
         peer.outstanding = Some(Outstanding {
             owner,
             mid,
@@ -138,7 +136,7 @@ impl Wire {
             self.send_next(now, to);
             return None;
         };
-        if outstanding.again == MAX_RETRANSMIT {
+        if outstanding.again == self.config.transmission.max_retransmit {
             return self.end_outstanding(now, to, |_| true);
         }
         outstanding.again += 1;

@@ -41,6 +41,7 @@ struct State {
 
 pub(crate) struct Device {
     pub(crate) address: SocketAddr,
+    config: Config,
     state: Arc<Mutex<State>>,
     /// What was written or invoked.
     pub(crate) written: mpsc::UnboundedReceiver<(String, Request)>,
@@ -50,11 +51,15 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) async fn start(resources: &[(&'static str, Resource)]) -> Self {
+        Self::start_with(resources, Config::default()).await
+    }
+
+    pub(crate) async fn start_with(resources: &[(&'static str, Resource)], config: Config) -> Self {
         let (told, written) = mpsc::unbounded_channel();
         let resources = resources.iter().cloned().collect();
         let state = Arc::new(Mutex::new(State { resources, ..State::default() }));
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut device = Self { address, state, written, told, running: None };
+        let mut device = Self { address, config, state, written, told, running: None };
         device.start_again().await;
         device
     }
@@ -69,7 +74,7 @@ impl Device {
         };
         self.address = socket.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let mut driver = Driver::start(socket, None, Config::default(), stop.clone()).unwrap();
+        let mut driver = Driver::start(socket, None, self.config, stop.clone()).unwrap();
         let (handle, state, told) = (driver.handle.clone(), self.state.clone(), self.told.clone());
         self.running = Some((driver.handle, stop, driver.task));
         tokio::spawn(async move {
@@ -82,6 +87,7 @@ impl Device {
                         let mut state = state.lock().unwrap();
                         state.observers.retain(|(_, observer)| *observer != gone);
                     }
+                    Incoming::NoAssociation { .. } => {}
                 }
             }
         });
@@ -96,13 +102,17 @@ impl Device {
 
     /// Takes a resource in, or its new state, and tells its observers.
     pub(crate) async fn set(&self, path: &'static str, resource: Resource) {
+        self.tell(path, resource, true).await;
+    }
+
+    async fn tell(&self, path: &'static str, resource: Resource, confirmable: bool) {
         let (response, observers) = {
             let mut state = self.state.lock().unwrap();
             state.resources.insert(path, resource.clone());
             let of_it = state.observers.iter().filter(|(observed, _)| *observed == path);
             (resource.response(), of_it.map(|(_, observer)| *observer).collect::<Vec<_>>())
         };
-        self.notify(&response, &observers).await;
+        self.notify(&response, &observers, confirmable).await;
     }
 
     pub(crate) async fn put(&self, path: &'static str, body: impl AsRef<[u8]>) {
@@ -111,10 +121,17 @@ impl Device {
         self.set(path, resource).await;
     }
 
-    async fn notify(&self, response: &Response, observers: &[ObserverId]) {
+    /// Tells it once, in a message that may be lost or overtaken.
+    pub(crate) async fn mention(&self, path: &'static str, body: impl AsRef<[u8]>) {
+        let mut resource = self.state.lock().unwrap().resources[path].clone();
+        resource.body = body.as_ref().to_vec();
+        self.tell(path, resource, false).await;
+    }
+
+    async fn notify(&self, response: &Response, observers: &[ObserverId], confirmable: bool) {
         let Some((handle, ..)) = &self.running else { return };
         for observer in observers {
-            let _ = handle.notify(*observer, response.clone(), true).await;
+            let _ = handle.notify(*observer, response.clone(), confirmable).await;
         }
     }
 

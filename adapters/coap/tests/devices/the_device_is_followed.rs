@@ -154,3 +154,29 @@ async fn a_device_that_was_restarted_is_observed_again_within_seconds() {
     recorder.until("a notification", |seen| seen.has("s", b"3")).await;
     supervised.stop().await;
 }
+
+#[tokio::test]
+async fn a_host_that_only_falls_silent_is_lost_after_three_misses() {
+    let mut device = Device::start(&[("/a", resource(";obs", "1"))]).await;
+    let mut config = config(device.address);
+    config.heartbeat_seconds = 1;
+    config.ack_timeout_seconds = 0.05.try_into().unwrap();
+    let (supervised, recorder) = bridge(config).await;
+    recorder.until("the state", |seen| seen.has("a", b"1")).await;
+    device.stop().await;
+    // Its port is taken, so that no error of ICMP tells that it is gone.
+    let _silence = tokio::net::UdpSocket::bind(device.address).await.unwrap();
+    let write = form("a", Operation::WriteProperty, TEXT);
+    let moment = Duration::from_millis(100);
+    let lost = async {
+        loop {
+            let error = supervised.execute(write.clone(), b"2", moment).await.unwrap_err();
+            if error.to_string().contains("no link") {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, lost).await.expect("a second and three times 0.6 s are over");
+    let losses = supervised.stop().await;
+    assert!(losses[0].contains("it has not answered 3 times in a row"), "{losses:?}");
+}

@@ -26,6 +26,10 @@ impl Intake for Threads {
         self.recorder.connected();
     }
 
+    fn troubled(&self, reason: String) {
+        self.recorder.troubled(reason);
+    }
+
     fn submit<'a>(&'a self, batch: &'a mut Vec<Report>) -> BoxFuture<'a, ()> {
         let counter = match std::thread::current().name() {
             Some("mqtt-flood") => &self.in_flood,

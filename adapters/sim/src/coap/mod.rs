@@ -40,7 +40,7 @@ impl CoapDevice {
         let socket = UdpSocket::bind(address).await?;
         let stop = CancellationToken::new();
         let driver = Driver::start(socket, None, Config::default(), stop.clone());
-        let Driver { handle, incoming, task, local } = driver.map_err(|error| match error {
+        let Driver { handle, incoming, task, local, .. } = driver.map_err(|error| match error {
             DriverError::Socket(error) => error,
             DriverError::Dtls(refusal) => io::Error::other(refusal),
         })?;
@@ -98,6 +98,7 @@ impl Life {
             Incoming::ObserverGone(gone) => {
                 return self.observers.retain(|(_, observer)| *observer != gone);
             }
+            Incoming::NoAssociation { .. } => return,
         };
         let (response, switched) = self.greenhouse.answer(&request);
         let path = [TEMPERATURE, HEATER].into_iter().find(|path| *path == request.path());

@@ -23,7 +23,7 @@ use super::session::{Reply, Session};
 use crate::command::Commands;
 use crate::limits::Limits;
 use crate::log::{EventLog, LogConfig, MemoryLog, Property};
-use crate::mapping::{Mapper, Names, PropertyRule};
+use crate::mapping::{Mapper, MappingConfig, Names, PropertyRule};
 use crate::push::herald::{Follower, Heralds, Voice};
 use crate::push::page::Page;
 use crate::recorder::{Reading, Recorder};
@@ -48,6 +48,8 @@ struct World {
 struct Deaf;
 
 impl Follower for Deaf {
+    fn approach(&self) {}
+
     fn hear(&self, _: &mut Page) {}
 }
 
@@ -182,7 +184,13 @@ fn reading(value: &str) -> Reading {
 }
 
 fn silo(device: &Arc<Device>, recorder: &Arc<Recorder>) -> Arc<Silo> {
-    let mapper = Mapper::new("field".into(), &[], Arc::new(Names::default()), Limits::default());
+    let mapper = Mapper::new(
+        "field".into(),
+        &MappingConfig::default(),
+        &[],
+        Arc::new(Names::default()),
+        Limits::default(),
+    );
     Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 10)
 }
 
