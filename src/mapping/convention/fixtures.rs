@@ -134,8 +134,11 @@ impl Stage {
                 let shown = json!({
                     "title": title,
                     "topic": form.address.as_str(),
-                    "payload": payload.map(|payload| {
-                        String::from_utf8(payload.fill(&Value::Text("…".into())).unwrap_or_default()).unwrap()
+                    "payload": payload.and_then(|payload| {
+                        let filled = payload.fill(&Value::Text("…".into())).ok()?;
+                        // What is no text may have the time in it.
+                        let text = String::from_utf8(filled).ok()?;
+                        (!text.contains(char::is_control)).then_some(text)
                     }),
                 });
                 let actions = self.thing(&rule).entry("actions").or_insert_with(|| json!({}));
