@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use smol_str::{SmolStr, format_smolstr};
@@ -16,6 +17,8 @@ pub(super) struct Device {
     /// What the thing is named after.
     pub(super) thing: SmolStr,
     pub(super) rule: Arc<RuleConfig>,
+    /// The same for states that are good for so many seconds.
+    expiring: BTreeMap<NonZeroU32, Arc<RuleConfig>>,
     /// By a key that no other entity of the device has.
     pub(super) entities: BTreeMap<SmolStr, Member>,
     /// The entities whose actions are not offered yet.
@@ -40,7 +43,8 @@ pub(super) struct Member {
 impl Device {
     pub(super) fn new(config: DeviceConfig, thing: SmolStr) -> Self {
         let rule = Arc::new(RuleConfig::by_convention(super::NAME, thing.clone()));
-        Self { config, thing, rule, entities: BTreeMap::new(), fresh: Vec::new(), online: None }
+        let (expiring, entities, fresh) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { config, thing, rule, expiring, entities, fresh, online: None }
     }
 
     pub(super) fn identifiers(&self) -> &[SmolStr] {
@@ -139,6 +143,7 @@ impl Device {
             rule.properties.extend(named.zip(member.rules.iter().cloned()));
         }
         self.rule = Arc::new(rule);
+        self.expiring.clear();
         for key in self.fresh.drain(..) {
             let Some(Member { entity, actions, .. }) = self.entities.get(&key) else { continue };
             for (act, name) in entity.actions.iter().zip(actions) {
@@ -152,6 +157,16 @@ impl Device {
                 meaning.offer(&self.rule, action);
             }
         }
+    }
+
+    /// The rule for states that are good for so long.
+    pub(super) fn rule_for(&mut self, expires: Option<NonZeroU32>) -> Arc<RuleConfig> {
+        let Some(seconds) = expires else { return self.rule.clone() };
+        let make = || {
+            let ttl_seconds = Some(seconds);
+            Arc::new(RuleConfig { ttl_seconds, ..RuleConfig::clone(&self.rule) })
+        };
+        self.expiring.entry(seconds).or_insert_with(make).clone()
     }
 
     /// Whether it became known that the device is, or is no longer, within reach: it is as long

@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use smol_str::SmolStr;
 use thingway_sdk::{Form, Value};
 
@@ -18,6 +20,8 @@ pub(super) struct Entity {
     pub(super) actions: Vec<Act>,
     pub(super) events: Vec<Trigger>,
     pub(super) availability: Availability,
+    /// Seconds after which its states are stale.
+    pub(super) expires: Option<NonZeroU32>,
     /// What could not be understood of it.
     pub(super) problems: Vec<String>,
 }
@@ -102,7 +106,9 @@ impl<'a> Builder<'a> {
         });
         let kind = config.text("device_class").unwrap_or_else(|| component.into());
         let name = config.text("name").filter(|name| !name.is_empty());
-        let entity = Entity { name, kind, availability, problems, ..Entity::default() };
+        let expires = config.get("expire_after").and_then(serde_json::Value::as_u64);
+        let expires = expires.and_then(|seconds| NonZeroU32::new(u32::try_from(seconds).ok()?));
+        let entity = Entity { name, kind, availability, expires, problems, ..Entity::default() };
         Self { config, entity }
     }
 

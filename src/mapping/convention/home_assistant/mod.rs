@@ -12,7 +12,7 @@
 //! Read are the kinds in `components.rs`, value templates as far as `jinja.rs` goes, availability
 //! in all its modes. Buttons, scenes and the moves of covers are actions; triggers and event
 //! entities are events. Left out are entities that are disabled by default, attributes
-//! (`json_attributes_topic`), `expire_after`, lights of the template schema, and templates that
+//! (`json_attributes_topic`), lights of the template schema, and templates that
 //! ask for states or times of Home Assistant.
 
 mod abbreviations;
@@ -28,6 +28,7 @@ mod tests;
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 
 use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::Value;
@@ -308,14 +309,14 @@ impl HomeAssistant {
             return Taken::Malformed("entities are read from UTF-8 text, and this is none".into());
         };
         let body = Body::new(text);
-        let mut heard: BTreeMap<&SmolStr, Vec<Found>> = BTreeMap::new();
+        let mut heard: BTreeMap<&SmolStr, (Vec<Found>, Expiry)> = BTreeMap::new();
         let mut problem = None;
         let (mut told, mut over) = (false, false);
         for (key, id) in self.listeners.get(message.address).into_iter().flatten() {
             let Some(device) = self.devices.get_mut(key) else { continue };
             let rule = device.rule.clone();
             let Some(member) = device.entities.get_mut(id) else { continue };
-            let found = heard.entry(key).or_default();
+            let (found, expiry) = heard.entry(key).or_default();
             told |= member.entity.availability.hear(message.address, &body);
             for (facet, property) in member.entity.facets.iter().zip(&member.properties) {
                 if facet.topic != message.address {
@@ -323,6 +324,7 @@ impl HomeAssistant {
                 }
                 match facet.template.read(&body) {
                     Ok(Some(value)) => {
+                        expiry.add(member.entity.expires);
                         found.push(Found::new(property.clone(), facet.settle(value)));
                     }
                     Ok(None) => {}
@@ -338,11 +340,11 @@ impl HomeAssistant {
                 meaning.occurred(&rule, &event, data, message.received);
             }
         }
-        for (key, found) in heard {
+        for (key, (found, expiry)) in heard {
             let Some(device) = self.devices.get_mut(key) else { continue };
-            told |= !found.is_empty();
             if !found.is_empty() {
-                meaning.found(&device.rule, found);
+                told = true;
+                meaning.found(&device.rule_for(expiry.0.flatten()), found);
             }
             if let Some(online) = device.reach() {
                 meaning.reach(&device.rule, online);
@@ -370,6 +372,20 @@ impl Member {
             Some((event, trigger.data.clone().unwrap_or(value)))
         });
         occurred.collect()
+    }
+}
+
+/// How long what a message says of a device is good: as long as the last of it, and for ever where
+/// that holds for any of it.
+#[derive(Default)]
+struct Expiry(Option<Option<NonZeroU32>>);
+
+impl Expiry {
+    fn add(&mut self, expires: Option<NonZeroU32>) {
+        self.0 = Some(match self.0 {
+            Some(before) => before.zip(expires).map(|(one, other)| one.max(other)),
+            None => expires,
+        });
     }
 }
 
