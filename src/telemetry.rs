@@ -29,9 +29,8 @@ pub enum Format {
 /// When the filter can't be understood, or logging was started before.
 pub fn start(filter: &str, format: Format) -> Result<(), String> {
     let targets = targets(filter).map_err(|error| error.to_string())?;
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
-        .with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
     let started = match format {
         Format::Text => {
             builder.with_ansi(is_colourful()).with_target(false).finish().with(targets).try_init()

@@ -36,8 +36,9 @@ enum Piece {
     Level(String),
 }
 
-/// A payload with `{value}` (the value as JSON) or `{text}` (the value without quotes) in it; all
-/// other braces stand for themselves, so JSON can be written as it is.
+/// A payload with `{value}` (the value as JSON), `{text}` (the value without quotes) or `{members}`
+/// (the members of an object, without its braces) in it; all other braces stand for themselves, so
+/// JSON can be written as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct PayloadTemplate(String);
@@ -200,6 +201,9 @@ impl PayloadTemplate {
             } else if let Some(behind) = rest.strip_prefix("{text}") {
                 out.extend_from_slice(&value.to_octets());
                 behind
+            } else if let Some(behind) = rest.strip_prefix("{members}") {
+                out.extend_from_slice(members(value).as_bytes());
+                behind
             } else {
                 out.push(b'{');
                 &rest[1..]
@@ -208,6 +212,12 @@ impl PayloadTemplate {
         out.extend_from_slice(rest.as_bytes());
         out
     }
+}
+
+/// What stands between the braces of an object; nothing where it is none.
+fn members(value: &Value) -> &str {
+    let Value::Json(json) = value else { return "" };
+    json.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or_default()
 }
 
 impl Default for PayloadTemplate {
@@ -292,5 +302,6 @@ mod tests {
         assert_eq!(fill("{text}", "\"ON\""), "ON");
         assert_eq!(fill("{value}", "\"ON\""), "\"ON\"");
         assert_eq!(fill("{{value}}", "1"), "{1}");
+        assert_eq!(fill(r#"{"id":7,{members}}"#, r#"{"a":1,"b":{}}"#), r#"{"id":7,"a":1,"b":{}}"#);
     }
 }

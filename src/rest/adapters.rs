@@ -17,10 +17,7 @@ use crate::silo::{Count, LinkStatus, MessageRecord, Silo};
 const MOST_MESSAGES: usize = 1000;
 
 pub(crate) fn routes<R: Routes>() -> R {
-    R::default()
-        .with(route!(list_adapters))
-        .with(route!(read_adapter))
-        .with(route!(list_messages))
+    R::default().with(route!(list_adapters)).with(route!(read_adapter)).with(route!(list_messages))
 }
 
 /// One adapter: its link and its counters.

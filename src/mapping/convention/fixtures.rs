@@ -152,7 +152,8 @@ impl Stage {
                     "title": title,
                     "topic": form.address.as_str(),
                     "payload": payload.map(|payload| {
-                        String::from_utf8(payload.fill(&Value::Text("…".into()))).unwrap()
+                        let input = Value::Json(r#"{"input":1}"#.into());
+                        String::from_utf8(payload.fill(&input)).unwrap()
                     }),
                 });
                 let actions = self.thing(&rule).entry("actions").or_insert_with(|| json!({}));

@@ -9,13 +9,16 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+mod cloudevents;
 #[cfg(test)]
 mod fixtures;
 mod forms;
 mod growing;
 mod homie;
 mod leaves;
+mod lorawan;
 mod meaning;
+mod members;
 mod shelly;
 mod standard;
 mod tasmota;

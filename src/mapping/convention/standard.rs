@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use super::cloudevents::CloudEvents;
 use super::homie::Homie;
+use super::lorawan::{ChirpStack, TheThingsStack};
 use super::shelly::Shelly;
 use super::tasmota::Tasmota;
 use super::zigbee2mqtt::Zigbee2Mqtt;
@@ -41,11 +43,25 @@ pub enum Known {
     Tasmota,
     /// Shelly, all generations.
     Shelly,
+    /// The Things Stack, version 3.
+    TheThingsStack,
+    /// ChirpStack, version 4.
+    Chirpstack,
+    /// CloudEvents in JSON.
+    Cloudevents,
 }
 
 impl Known {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 4] = [Self::Homie, Self::Zigbee2Mqtt, Self::Tasmota, Self::Shelly];
+    pub const ALL: [Self; 7] = [
+        Self::Homie,
+        Self::Zigbee2Mqtt,
+        Self::Tasmota,
+        Self::Shelly,
+        Self::TheThingsStack,
+        Self::Chirpstack,
+        Self::Cloudevents,
+    ];
 
     fn make(self) -> Box<dyn Convention> {
         match self {
@@ -53,6 +69,9 @@ impl Known {
             Self::Zigbee2Mqtt => Box::<Zigbee2Mqtt>::default(),
             Self::Tasmota => Box::<Tasmota>::default(),
             Self::Shelly => Box::<Shelly>::default(),
+            Self::TheThingsStack => Box::<TheThingsStack>::default(),
+            Self::Chirpstack => Box::<ChirpStack>::default(),
+            Self::Cloudevents => Box::<CloudEvents>::default(),
         }
     }
 }

@@ -43,7 +43,12 @@ pub(super) struct Link {
 impl Link {
     pub(super) async fn over(stream: Stream, target: Arc<Target>) -> Result<Self, hyper::Error> {
         let (requests, connection) = handshake(stream).await?;
-        Ok(Self { target, requests, connection: Some(Box::new(connection)), headers: HeaderMap::new() })
+        Ok(Self {
+            target,
+            requests,
+            connection: Some(Box::new(connection)),
+            headers: HeaderMap::new(),
+        })
     }
 
     /// Room for the headers of a request.
