@@ -22,6 +22,8 @@ pub(super) struct Place<'a> {
     pub(super) is_news: bool,
     /// There is only one value.
     pub(super) is_alone: bool,
+    /// The names are the thing's own: what several addresses say under one name is one property.
+    pub(super) is_named: bool,
 }
 
 /// Puts values into a thing, and counts what became of them.
@@ -91,7 +93,8 @@ impl<'a> Landing<'a> {
         mut reading: Reading,
         fold: &mut Fold<'_, '_>,
     ) {
-        let found = fold.find(name, self.place.adapter, self.place.address, self.guess);
+        let address = (!self.place.is_named).then_some(self.place.address);
+        let found = fold.find(name, self.place.adapter, address, self.guess);
         if let Ok(slot) = found
             && self.place.is_news
         {

@@ -79,7 +79,7 @@ async fn what_a_device_exposes_is_in_its_description() {
     let brightness = &td["properties"]["brightness"];
     assert_eq!(
         (&brightness["title"], &brightness["minimum"], &brightness["maximum"]),
-        (&json!("Brightness"), &json!(0), &json!(254)),
+        (&json!("Brightness"), &json!(0.0), &json!(254.0)),
         "{brightness}"
     );
     assert_eq!(td["properties"]["state"]["type"], "boolean");
@@ -113,7 +113,7 @@ async fn a_write_is_set_and_confirmed_by_the_state() {
         answer.must(204);
         home.gateway.value_becomes(LAMP, property, value).await;
     }
-    put(&home.gateway, "brightness", "255").await.must(400);
+    put(&home.gateway, "brightness", "255").await.must(422);
     let path = format!("/things/{LAMP}/actions/effect");
     let json = [("content-type", "application/json")];
     let (answer, command) =

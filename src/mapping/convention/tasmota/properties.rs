@@ -117,7 +117,7 @@ impl Ways {
     pub(super) fn describe(&self, name: &str, units: &DeviceUnits) -> PropertyRule {
         self.switchable(name)
             .or_else(|| self.adjustable(name))
-            .unwrap_or_else(|| PropertyRule { unit: units.of(name), ..PropertyRule::default() })
+            .unwrap_or_else(|| units.measured(name))
     }
 
     /// What a shutter does on its own, when its position is what was seen.
