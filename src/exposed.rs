@@ -90,7 +90,7 @@ impl Exposed for ExposedThings {
     fn follow(&self, thing: &str, property: &str) -> Option<Box<dyn Following>> {
         let thing = self.find(thing)?;
         let slot = thing.property(property)?.slot;
-        let scope = Scope::Things(vec![thing]);
+        let scope = Scope::thing(thing);
         let feed = Feed::new(self.log.clone(), self.registry.clone(), scope, None);
         Some(Box::new(Follower { feed, slot }))
     }

@@ -423,7 +423,8 @@ impl Drop for Writing<'_> {
 
 impl Fold<'_, '_> {
     /// The place of the property that this address has under this name, or, where another address
-    /// has the name, under `name-2`, `name-3`…; `guess` is looked at first.
+    /// has the name, under `name-2`, `name-3`…; `guess` is looked at first. Without an address it is
+    /// the adapter's, wherever it came from.
     ///
     /// # Errors
     /// The name that it may have, when there is no such property yet.
@@ -431,11 +432,13 @@ impl Fold<'_, '_> {
         &self,
         name: &str,
         adapter: &Arc<str>,
-        address: &Address,
+        address: Option<&Address>,
         guess: usize,
     ) -> Result<usize, SmolStr> {
-        let from_there =
-            |slot: &Slot| slot.address == *address && slot.property.adapter == *adapter;
+        let from_there = |slot: &Slot| {
+            address.is_none_or(|address| slot.address == *address)
+                && slot.property.adapter == *adapter
+        };
         if self.slots.get(guess).is_some_and(|s| s.property.name == name && from_there(s)) {
             return Ok(guess);
         }

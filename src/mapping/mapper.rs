@@ -90,16 +90,20 @@ impl fmt::Debug for Applied {
 }
 
 impl Interpreted {
-    /// The convention and what the message means to it.
+    /// The convention, what the message means to it, and what is wrong with a part of it, where
+    /// the rest counts.
     ///
     /// # Errors
     /// What becomes of a message that it does not take in.
-    pub(super) fn understood(self) -> Result<(&'static str, Meaning), Outcome> {
+    pub(super) fn understood(self) -> Result<(&'static str, Meaning, Option<String>), Outcome> {
         let Self { name, taken, meaning, .. } = self;
         match taken {
             Taken::Nothing(reason) => Err(Outcome::Unmapped(format!("{name}: {reason}"))),
-            Taken::Malformed(reason) => Err(Outcome::Failed(format!("{name}: {reason}"))),
-            Taken::Understood | Taken::NotMine => Ok((name, meaning)),
+            Taken::Malformed(reason) if meaning.steps.is_empty() => {
+                Err(Outcome::Failed(format!("{name}: {reason}")))
+            }
+            Taken::Malformed(reason) => Ok((name, meaning, Some(reason))),
+            Taken::Understood | Taken::NotMine => Ok((name, meaning, None)),
         }
     }
 }
@@ -286,15 +290,15 @@ impl Batch<'_> {
         let interpreted = self.learned.conventions.interpret(concerned, &incoming(observation));
         let Some(interpreted) = interpreted else {
             let message = read_leaves(self.mapper, None, observation, contents)?;
-            return Ok(Message { place, ..message });
+            return Ok(Message { place, concerned, ..message });
         };
         let convention = interpreted.convention;
-        let (name, meaning) = interpreted.understood()?;
+        let (name, meaning, note) = interpreted.understood()?;
         self.redirect(convention, &meaning);
         if let Some(route) = new {
             self.learned.routes.remember(route, self.mapper.limits.properties);
         }
-        Ok(Message::meant(name, meaning))
+        Ok(Message { note, ..Message::meant(name, meaning) })
     }
 
     /// What a convention says of addresses counts at once, also for messages of the same batch.
@@ -332,10 +336,25 @@ impl Batch<'_> {
         contents: &mut Contents,
         writing: &mut Writing<'_>,
     ) -> Outcome {
+        if self.is_redirected(observation, &message) {
+            return match self.read(observation, contents) {
+                Ok(message) => self.apply(observation, message, contents, writing),
+                Err(outcome) => outcome,
+            };
+        }
         match message.meaning {
             Some(meaning) => self.carry_out(observation, *meaning, writing),
             None => self.apply_leaves(observation, &message, contents, writing),
         }
+    }
+
+    /// Whether a later message of the batch said what the address of this one means, after this
+    /// one was taken apart.
+    fn is_redirected(&self, observation: &Observation, message: &Message) -> bool {
+        let routes = &self.learned.routes;
+        let place = message.place.or_else(|| routes.place(&observation.address));
+        let route = place.and_then(|place| routes.at(place));
+        message.meaning.is_none() && route.is_some_and(|it| it.concerned != message.concerned)
     }
 
     fn apply_leaves(

@@ -22,7 +22,11 @@ pub(super) fn observation(
     thing.each_slot(|slot| {
         if slot.property.adapter == *adapter && slot.address == *address {
             received = received.max(Some(slot.state.received));
-            leaves.push((slot.property.name.clone(), slot.state.value.clone()));
+            // As the device said it, before its rule changed it.
+            let value = slot.state.value.clone();
+            let said =
+                slot.property.rule.as_ref().and_then(|rule| rule.give_out(value.clone()).ok());
+            leaves.push((slot.property.name.clone(), said.unwrap_or(value)));
         }
     });
     let bytes = match (shape, &leaves[..]) {

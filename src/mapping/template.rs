@@ -41,8 +41,9 @@ enum Piece {
     Level(String),
 }
 
-/// A payload with `{value}` (the value as JSON) or `{text}` (the value without quotes) in it; all
-/// other braces stand for themselves, so JSON can be written as it is.
+/// A payload with `{value}` (the value as JSON), `{text}` (the value without quotes) or `{members}`
+/// (the members of an object, without its braces) in it; all other braces stand for themselves, so
+/// JSON can be written as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct PayloadTemplate(Making);
@@ -250,6 +251,9 @@ fn fill_text(text: &str, value: &Value) -> Vec<u8> {
         } else if let Some(behind) = rest.strip_prefix("{text}") {
             out.extend_from_slice(&value.to_octets());
             behind
+        } else if let Some(behind) = rest.strip_prefix("{members}") {
+            out.extend_from_slice(members(value).as_bytes());
+            behind
         } else {
             out.push(b'{');
             &rest[1..]
@@ -257,6 +261,12 @@ fn fill_text(text: &str, value: &Value) -> Vec<u8> {
     }
     out.extend_from_slice(rest.as_bytes());
     out
+}
+
+/// What stands between the braces of an object; nothing where it is none.
+fn members(value: &Value) -> &str {
+    let Value::Json(json) = value else { return "" };
+    json.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or_default()
 }
 
 impl Default for PayloadTemplate {
@@ -342,6 +352,7 @@ mod tests {
         assert_eq!(fill("{text}", "\"ON\""), "ON");
         assert_eq!(fill("{value}", "\"ON\""), "\"ON\"");
         assert_eq!(fill("{{value}}", "1"), "{1}");
+        assert_eq!(fill(r#"{"id":7,{members}}"#, r#"{"a":1,"b":{}}"#), r#"{"id":7,"a":1,"b":{}}"#);
     }
     #[test]
     fn a_device_may_be_told_other_words_than_it_reports() {

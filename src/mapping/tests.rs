@@ -370,3 +370,13 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(trial.convention, Some("told"));
     assert_eq!(trial.properties.len(), 1, "noise is left out");
 }
+
+#[test]
+fn what_a_convention_finds_at_several_addresses_is_one_property() {
+    let mut world = World::new(&[]);
+    world.say("say", "claim a/one\nclaim a/two");
+    world.say("a/one", "first");
+    world.say("a/two", "second");
+    assert_eq!(world.thing("claimed").property_count(), 1);
+    assert_eq!(world.slot("claimed", "text").state.value.to_json(), "\"second\"");
+}

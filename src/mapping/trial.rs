@@ -96,7 +96,10 @@ impl Mapper {
     }
 
     /// What a message that a convention understood would do.
-    fn meant(&self, (convention, meaning): (&'static str, Meaning)) -> Result<Trial, Outcome> {
+    fn meant(
+        &self,
+        (convention, meaning, note): (&'static str, Meaning, Option<String>),
+    ) -> Result<Trial, Outcome> {
         let mut trial = Trial {
             thing: None,
             rule: None,
@@ -105,7 +108,7 @@ impl Mapper {
             properties: Vec::new(),
             time: None,
             encoding: None,
-            note: None,
+            note,
         };
         let mut announced = 0;
         for step in meaning.steps {

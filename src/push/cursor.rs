@@ -245,7 +245,7 @@ impl Cursor {
     /// States with a revision in `(after, until]`: what changed later comes from the log.
     fn newest(&self, after: Seq, until: Seq) -> Vec<Newest> {
         let things = match &self.scope {
-            Scope::Things(things) => things.clone(),
+            Scope::Things(things) => things.to_vec(),
             Scope::Directory(_) => return Vec::new(),
             Scope::Matching(_) => self.registry.things(),
         };

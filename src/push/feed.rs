@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::Notify;
 
 use super::cursor::Cursor;
@@ -16,12 +17,21 @@ pub const PAGE_BYTES: usize = 64 * 1024;
 /// What is followed.
 #[derive(Clone)]
 pub enum Scope {
-    /// These things and nothing else. Costs nothing while they are quiet.
-    Things(Vec<Arc<Thing>>),
+    /// These things and nothing else. Costs nothing while they are quiet. Most readers follow one:
+    /// it is where the reader is, and not somewhere else in memory.
+    Things(SmallVec<[Arc<Thing>; 1]>),
     /// The directory's own events.
     Directory(Arc<Lane>),
     /// Whatever passes the filter.
     Matching(Arc<Filter>),
+}
+
+impl Scope {
+    /// One thing and nothing else.
+    #[must_use]
+    pub fn thing(thing: Arc<Thing>) -> Self {
+        Self::Things(smallvec![thing])
+    }
 }
 
 /// What a reader gets next.

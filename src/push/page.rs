@@ -128,8 +128,8 @@ impl Entry {
     }
 
     /// The change as a chunk of an event stream.
-    pub(super) fn chunk(&mut self, form: Form, make: impl FnOnce(&Change) -> Bytes) -> Bytes {
-        self.chunks[form as usize].get_or_insert_with(|| make(&self.change)).clone()
+    pub(super) fn chunk(&mut self, form: Form, make: impl FnOnce(&Change) -> Bytes) -> &Bytes {
+        self.chunks[form as usize].get_or_insert_with(|| make(&self.change))
     }
 
     /// The change as a notification.

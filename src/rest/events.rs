@@ -141,5 +141,5 @@ async fn follow_event(
         ))
     })?;
     let view = View::Occurrences { event: name, named: params.named() };
-    app.stream(Scope::Things(vec![thing]), view, last_event_id(&headers)?)
+    app.stream(Scope::thing(thing), view, last_event_id(&headers)?)
 }

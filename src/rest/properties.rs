@@ -193,5 +193,5 @@ fn follow(
     view: View,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    app.stream(Scope::Things(vec![thing.clone()]), view, last_event_id(headers)?)
+    app.stream(Scope::thing(thing.clone()), view, last_event_id(headers)?)
 }

@@ -12,6 +12,10 @@ use crate::registry::{Action, EventSource, Slot, Thing, ThingView};
 
 const TD_CONTEXT: &str = "https://www.w3.org/2022/wot/td/v1.1";
 const DISCOVERY_CONTEXT: &str = "https://www.w3.org/2022/wot/discovery";
+/// Prefixes of terms that are none of the above, with what they stand for.
+const PREFIXES: [(&str, &str); 1] = [("schema", "https://schema.org/")];
+/// What the maker calls this one device.
+const DEVICE_ID: &str = "schema:serialNumber";
 
 /// The description of a thing, for a requester who reaches the gateway at `base`.
 pub(crate) fn describe(thing: &Thing, base: &Base) -> Json {
@@ -22,15 +26,19 @@ pub(crate) fn describe(thing: &Thing, base: &Base) -> Json {
         None => derived(&view, base),
     };
     td.insert("id".into(), json!(view.id));
-    td.insert("@context".into(), context(td.get("@context")));
+    td.insert("@context".into(), context(td.get("@context"), td.contains_key(DEVICE_ID)));
     let registration = json!({ "created": view.created, "modified": view.modified });
     td.insert("registration".into(), registration);
     Json::Object(td)
 }
 
 /// The contexts that the description needs, with those that were registered behind them.
-fn context(registered: Option<&Json>) -> Json {
+fn context(registered: Option<&Json>, with_prefixes: bool) -> Json {
     let mut contexts = vec![json!(TD_CONTEXT), json!(DISCOVERY_CONTEXT)];
+    if with_prefixes {
+        let prefixes = PREFIXES.map(|(prefix, meaning)| (prefix.to_owned(), json!(meaning)));
+        contexts.push(Json::Object(Map::from_iter(prefixes)));
+    }
     let others = match registered {
         Some(Json::Array(several)) => several.clone(),
         Some(one) => vec![one.clone()],
@@ -50,6 +58,9 @@ fn derived(view: &ThingView, base: &Base) -> Map<String, Json> {
     add_types(&mut td, rule.and_then(|rule| rule.semantic_type.as_deref()));
     if let Some(text) = rule.and_then(|rule| rule.description.as_deref()) {
         td.insert("description".into(), json!(text));
+    }
+    if let Some(id) = rule.and_then(|rule| rule.convention.as_ref()?.device_id.as_deref()) {
+        td.insert(DEVICE_ID.into(), json!(id));
     }
     td.insert("securityDefinitions".into(), json!({ "nosec_sc": { "scheme": "nosec" } }));
     td.insert("security".into(), json!(["nosec_sc"]));

@@ -8,6 +8,7 @@ mod get;
 mod growth;
 mod idle;
 mod ingest;
+mod mapped;
 mod memory;
 mod pour;
 mod pushed;
@@ -28,6 +29,8 @@ pub(crate) enum Workload {
     Ingest,
     /// The same through the broker inside the gateway
     Embedded,
+    /// Devices that a bridge announced, against the same ones unannounced
+    Mapped,
     /// GET of one property
     Get,
     /// GET of many values at once
@@ -61,6 +64,7 @@ impl Workload {
     pub(crate) const ALL: &[Self] = &[
         Self::Ingest,
         Self::Embedded,
+        Self::Mapped,
         Self::Get,
         Self::Bulk,
         Self::Freshness,
@@ -77,6 +81,7 @@ impl Workload {
         Ok(match self {
             Self::Ingest => ingest::run(bench),
             Self::Embedded => embedded::run(bench),
+            Self::Mapped => mapped::run(bench),
             Self::Get => get::run(bench),
             Self::Bulk => bulk::run(bench),
             Self::Freshness => pushed::freshness(bench),

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use thingway_sdk::{Payload, Timestamp, Value};
 
+use super::leaves::leaves;
 use super::{Action, Convention, Found, Incoming, Meaning, Step, Taken};
 use crate::mapping::{PropertyRule, RuleConfig};
 
@@ -60,6 +62,7 @@ impl Message {
 pub(super) struct Stage {
     convention: Box<dyn Convention>,
     claimed: BTreeSet<String>,
+    routed: BTreeMap<String, Arc<RuleConfig>>,
     /// What nobody understood so far, by topic: shown when the topic is claimed.
     raw: BTreeMap<String, Vec<u8>>,
     pub(super) things: BTreeMap<String, Map<String, Json>>,
@@ -72,6 +75,7 @@ impl Stage {
         Self {
             convention: Box::new(convention),
             claimed: BTreeSet::new(),
+            routed: BTreeMap::new(),
             raw: BTreeMap::new(),
             things: BTreeMap::new(),
             asked: Vec::new(),
@@ -97,6 +101,10 @@ impl Stage {
         replayed: bool,
     ) -> Taken {
         self.now = self.now.plus(Duration::from_secs(1));
+        if let Some(rule) = self.routed.get(topic).cloned() {
+            self.arrived(&rule, bytes);
+            return Taken::Understood;
+        }
         if !self.convention.concerns(topic) && !self.claimed.contains(topic) {
             self.raw.insert(topic.to_owned(), bytes.to_vec());
             return Taken::NotMine;
@@ -121,8 +129,17 @@ impl Stage {
                     self.play(address, &bytes, None, true);
                 }
             }
-            Step::Release(address) => drop(self.claimed.remove(address.as_str())),
-            Step::Route(..) => panic!("no fixture here has routes"),
+            Step::Release(address) => {
+                self.claimed.remove(address.as_str());
+                self.routed.remove(address.as_str());
+            }
+            Step::Route(address, rule) => {
+                if let Some(bytes) = self.raw.remove(address.as_str()) {
+                    self.arrived(&rule, &bytes);
+                }
+                self.thing(&rule);
+                self.routed.insert(address.as_str().to_owned(), rule);
+            }
             Step::Found(rule, found) => self.found(&rule, found),
             Step::Occurred(rule, name, data, time) => {
                 let event = json!({ "event": name, "data": json(&data), "time": time });
@@ -135,7 +152,7 @@ impl Stage {
                     "title": title,
                     "topic": form.address.as_str(),
                     "payload": payload.and_then(|payload| {
-                        let filled = payload.fill(&Value::Text("…".into())).ok()?;
+                        let filled = payload.fill(&Value::Json(r#"{"input":1}"#.into())).ok()?;
                         // What is no text may have the time in it.
                         let text = String::from_utf8(filled).ok()?;
                         (!text.contains(char::is_control)).then_some(text)
@@ -160,6 +177,13 @@ impl Stage {
         }
     }
 
+    /// An object at an address that is mapped by a rule.
+    fn arrived(&mut self, rule: &RuleConfig, bytes: &[u8]) {
+        let leaves = leaves(&bytes.to_vec().into()).unwrap_or_default();
+        let found = leaves.into_iter().map(|(name, value)| Found::new(name, value));
+        self.found(rule, found.collect());
+    }
+
     fn found(&mut self, rule: &RuleConfig, found: Vec<Found>) {
         let thing = self.thing(rule);
         let properties = thing.entry("properties").or_insert_with(|| json!({}));
@@ -179,7 +203,11 @@ impl Stage {
     fn thing(&mut self, rule: &RuleConfig) -> &mut Map<String, Json> {
         let convention = rule.convention.as_ref().unwrap();
         let thing = self.things.entry(convention.thing.to_string()).or_default();
-        let known = [("title", json!(rule.title)), ("device_id", json!(convention.device_id))];
+        let known = [
+            ("title", json!(rule.title)),
+            ("description", json!(rule.description)),
+            ("device_id", json!(convention.device_id)),
+        ];
         let known = known.into_iter().filter(|(_, value)| !value.is_null());
         thing.extend(known.map(|(name, value)| (name.to_owned(), value)));
         thing
@@ -199,7 +227,13 @@ fn json(value: &Value) -> Json {
 }
 
 fn of_rule(rule: &PropertyRule) -> Map<String, Json> {
-    let write = rule.write.as_ref().map(|write| write.topic.fill(&Vec::new()));
+    let write = rule.write.as_ref().map(|write| {
+        let payload =
+            String::from_utf8(write.payload.fill(&Value::Text("…".into())).unwrap_or_default())
+                .unwrap();
+        let topic = write.topic.fill(&Vec::new());
+        if payload == "…" { topic } else { format!("{topic} {payload}") }
+    });
     let members = [
         ("title", json!(rule.title)),
         ("description", json!(rule.description)),
@@ -209,6 +243,9 @@ fn of_rule(rule: &PropertyRule) -> Map<String, Json> {
         ("maximum", json!(rule.maximum)),
         ("step", json!(rule.multiple_of)),
         ("enum", json!(rule.allowed)),
+        ("on", json!(rule.on)),
+        ("off", json!(rule.off)),
+        ("event", json!(rule.event.then_some(true))),
         ("write", json!(write)),
     ];
     let said = members.into_iter().filter(|(_, value)| !value.is_null());

@@ -9,14 +9,23 @@
 //! A convention knows nothing of things that are there, of locks and of sockets: it is told bytes
 //! and keeps what announcements said.
 
+mod cloudevents;
 #[cfg(test)]
 mod fixtures;
+mod forms;
+mod growing;
 mod home_assistant;
 mod homie;
+mod leaves;
+mod lorawan;
 mod meaning;
+mod members;
+mod shelly;
 mod sparkplug;
 mod standard;
+mod tasmota;
 mod units;
+mod zigbee2mqtt;
 
 use std::borrow::Cow;
 

@@ -1,8 +1,13 @@
 use serde::{Deserialize, Serialize};
 
+use super::cloudevents::CloudEvents;
 use super::home_assistant::HomeAssistant;
 use super::homie::Homie;
+use super::lorawan::{ChirpStack, TheThingsStack};
+use super::shelly::Shelly;
 use super::sparkplug::Sparkplug;
+use super::tasmota::Tasmota;
+use super::zigbee2mqtt::Zigbee2Mqtt;
 use super::{Convention, Incoming, Meaning, Taken};
 
 /// The conventions that one adapter's messages may follow. Each has a number, its place here; of
@@ -31,21 +36,50 @@ pub(in crate::mapping) struct Interpreted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Known {
-    /// Homie, versions 3 to 5.
-    Homie,
     /// Sparkplug B.
     Sparkplug,
+    /// Homie, versions 3 to 5.
+    Homie,
+    /// Zigbee2MQTT.
+    #[serde(rename = "zigbee2mqtt")]
+    Zigbee2Mqtt,
+    /// Tasmota.
+    Tasmota,
+    /// Shelly, all generations.
+    Shelly,
+    /// The Things Stack, version 3.
+    TheThingsStack,
+    /// ChirpStack, version 4.
+    Chirpstack,
     /// Home Assistant's MQTT discovery.
     HomeAssistant,
+    /// CloudEvents in JSON.
+    Cloudevents,
 }
 
 impl Known {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 3] = [Self::Homie, Self::Sparkplug, Self::HomeAssistant];
+    pub const ALL: [Self; 9] = [
+        Self::Sparkplug,
+        Self::Homie,
+        Self::Zigbee2Mqtt,
+        Self::Tasmota,
+        Self::Shelly,
+        Self::TheThingsStack,
+        Self::Chirpstack,
+        Self::HomeAssistant,
+        Self::Cloudevents,
+    ];
 
     fn make(self) -> Box<dyn Convention> {
         match self {
             Self::Homie => Box::<Homie>::default(),
+            Self::Zigbee2Mqtt => Box::<Zigbee2Mqtt>::default(),
+            Self::Tasmota => Box::<Tasmota>::default(),
+            Self::Shelly => Box::<Shelly>::default(),
+            Self::TheThingsStack => Box::<TheThingsStack>::default(),
+            Self::Chirpstack => Box::<ChirpStack>::default(),
+            Self::Cloudevents => Box::<CloudEvents>::default(),
             Self::Sparkplug => Box::<Sparkplug>::default(),
             Self::HomeAssistant => Box::<HomeAssistant>::default(),
         }

@@ -11,7 +11,8 @@ pub struct WriteRule {
     /// Topic that the device takes commands on; `{levels}` of the rule's topic may be used.
     #[schema(value_type = String)]
     pub topic: TextTemplate,
-    /// What is published: `{value}` becomes the value as JSON, `{text}` the value without quotes.
+    /// What is published: `{value}` becomes the value as JSON, `{text}` the value without quotes,
+    /// `{members}` the members of an object without its braces.
     #[serde(default)]
     #[schema(value_type = String, default = "{value}")]
     pub payload: PayloadTemplate,

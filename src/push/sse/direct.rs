@@ -1,6 +1,8 @@
 //! A stream on a socket of its own: the herald writes what is new straight into it, and the
 //! stream's task is woken only when that is not the end of it.
 
+use std::borrow::Cow;
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use super::{Order, STILL_HERE, View, farewell};
 use crate::push::cursor::Cursor;
 use crate::push::feed::Next;
 use crate::push::herald::Follower;
-use crate::push::page::Page;
+use crate::push::page::{Entry, Page};
 
 /// A chunk of no bytes ends the body (RFC 9112, section 7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -93,6 +95,10 @@ pub async fn serve_on(tcp: TcpStream, headers: &HeaderMap, order: Order) -> Opti
 }
 
 impl Follower for Stream {
+    fn approach(&self) {
+        black_box(self.state.is_locked());
+    }
+
     fn hear(&self, page: &mut Page) {
         let done = self.state.try_lock().is_some_and(|mut state| state.hear(page, &self.tcp));
         if !done {
@@ -175,31 +181,33 @@ impl State {
             return true;
         }
         let Some(first) = self.cursor.take_from(page) else { return false };
-        let chunks = self.chunks(page, first);
-        if !chunks.is_empty() {
-            self.written = page.read;
-            self.send(chunks, tcp);
+        let read = page.read;
+        let (entries, _) = page.entries_from(first);
+        if let Some(chunks) = self.chunks(entries) {
+            self.written = read;
+            self.send(&chunks, tcp);
         }
         self.unsent.is_empty() && !self.broken && !self.cursor.lost_a_thing()
     }
 
     /// What of a page is shown: as it is in other streams, when that is all.
-    fn chunks(&self, page: &mut Page, first: usize) -> Bytes {
-        let (entries, _) = page.entries_from(first);
+    fn chunks<'a>(&self, entries: &'a mut [Entry]) -> Option<Cow<'a, Bytes>> {
         let mut chunks = entries.iter_mut().filter_map(|entry| {
             let change = &entry.change;
             let shown = self.cursor.admits(change).then(|| self.view.shows(change))??;
             Some(match shown {
-                Shown::Alike(form) => entry.chunk(form, |change| chunk(&form.frame(change))),
-                Shown::Own(frame) => chunk(&frame),
+                Shown::Alike(form) => {
+                    Cow::Borrowed(entry.chunk(form, |change| chunk(&form.frame(change))))
+                }
+                Shown::Own(frame) => Cow::Owned(chunk(&frame)),
             })
         });
-        let one = chunks.next().unwrap_or_default();
-        let Some(next) = chunks.next() else { return one };
+        let one = chunks.next()?;
+        let Some(next) = chunks.next() else { return Some(one) };
         let mut all = BytesMut::from(&one[..]);
         all.extend_from_slice(&next);
         chunks.for_each(|chunk| all.extend_from_slice(&chunk));
-        all.freeze()
+        Some(Cow::Owned(all.freeze()))
     }
 
     /// Writes what is left, or the next page.
@@ -223,7 +231,7 @@ impl State {
                 bytes.extend_from_slice(LAST_CHUNK);
             }
             self.written = Instant::now();
-            self.send(bytes.freeze(), tcp);
+            self.send(&bytes.freeze(), tcp);
         }
         Step::More
     }
@@ -231,7 +239,7 @@ impl State {
     fn give_sign(&mut self, tcp: &TcpStream) {
         self.written = Instant::now();
         if self.unsent.is_empty() {
-            self.send(chunk(STILL_HERE), tcp);
+            self.send(&chunk(STILL_HERE), tcp);
         }
     }
 
@@ -240,13 +248,21 @@ impl State {
         self.flush(tcp);
         if self.unsent.is_empty() && !self.complete {
             let farewell = [&chunk(&farewell()), LAST_CHUNK].concat();
-            self.send(farewell.into(), tcp);
+            self.send(&farewell.into(), tcp);
         }
     }
 
-    fn send(&mut self, bytes: Bytes, tcp: &TcpStream) {
-        self.unsent = bytes;
-        self.flush(tcp);
+    /// Writes when nothing is unsent, and takes hold only of what the socket does not take.
+    fn send(&mut self, bytes: &Bytes, tcp: &TcpStream) {
+        match tcp.try_write(bytes) {
+            Ok(written) if written == bytes.len() => {}
+            Ok(written) => {
+                self.unsent = bytes.slice(written..);
+                self.flush(tcp);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unsent = bytes.clone(),
+            Err(_) => self.broken = true,
+        }
     }
 
     fn flush(&mut self, tcp: &TcpStream) {

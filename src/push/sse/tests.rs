@@ -95,7 +95,7 @@ impl World {
     }
 
     fn values_of(&self, thing: &str, position: Option<Seq>) -> Order {
-        let scope = Scope::Things(vec![self.thing(thing)]);
+        let scope = Scope::thing(self.thing(thing));
         self.order(scope, View::Values { slot: None, named: true }, position)
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 use thingway_sdk::ThingId;
 
@@ -71,7 +72,7 @@ struct CatchUp {
 impl Following {
     /// Follows nothing yet.
     pub(super) fn new(log: Arc<dyn EventLog>, registry: Arc<Registry>, voice: Voice) -> Self {
-        let cursor = Cursor::new(log.clone(), registry, Scope::Things(Vec::new()), None);
+        let cursor = Cursor::new(log.clone(), registry, Scope::Things(SmallVec::new()), None);
         Self {
             log,
             cursor,
@@ -229,7 +230,7 @@ impl Following {
 
     /// Reads one page for a subscription that resumes.
     fn catch_up(&mut self, mut one: CatchUp) {
-        let scope = Scope::Things(vec![one.thing.clone()]);
+        let scope = Scope::thing(one.thing.clone());
         let mut cursor = self.cursor.beside(scope, one.position);
         let next = cursor.poll();
         one.position = cursor.position();

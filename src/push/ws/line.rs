@@ -1,6 +1,7 @@
 //! The two who write to a socket, the herald and the socket's own task, and what they share: one
 //! consumer's session, and the frames on their way to it.
 
+use std::hint::black_box;
 use std::io;
 use std::sync::{Arc, Weak};
 
@@ -152,6 +153,10 @@ impl Line {
 }
 
 impl Follower for Line {
+    fn approach(&self) {
+        black_box(self.ends.is_locked());
+    }
+
     fn hear(&self, page: &mut Page) {
         let done = self.ends.try_lock().is_some_and(|mut ends| ends.hear(page, &self.tcp));
         if !done {

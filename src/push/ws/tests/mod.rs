@@ -48,6 +48,8 @@ struct World {
 struct Deaf;
 
 impl Follower for Deaf {
+    fn approach(&self) {}
+
     fn hear(&self, _: &mut Page) {}
 }
 
