@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::client::conn::http1::{Connection, SendRequest, handshake};
 use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 use hyper_rustls::MaybeHttpsStream;
@@ -42,8 +42,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) async fn over(stream: Stream, target: Arc<Target>) -> Result<Self, hyper::Error> {
-        // A small body is copied behind its head for less than it takes to write the two as two.
-        let (requests, connection) = Builder::new().writev(false).handshake(stream).await?;
+        let (requests, connection) = handshake(stream).await?;
         Ok(Self {
             target,
             requests,
