@@ -101,10 +101,11 @@ impl Conventions {
 
     /// Those that an address may concern.
     pub(in crate::mapping) fn concerned(&self, address: &str) -> Concerned {
-        let concerns = |(number, convention): (usize, &Box<dyn Convention>)| {
-            u16::from(convention.concerns(address)) << number
-        };
-        Concerned(self.0.iter().enumerate().map(concerns).sum())
+        let mut concerned = 0;
+        for (number, convention) in self.0.iter().enumerate() {
+            concerned |= u16::from(convention.concerns(address)) << number;
+        }
+        Concerned(concerned)
     }
 
     /// What a message means to the first of these that understands it.

@@ -90,6 +90,15 @@ impl<'a> Topic<'a> {
     }
 }
 
+/// What a topic announces, understood.
+struct Heard<'a> {
+    /// Of the payload.
+    digest: u64,
+    /// Each entity with its object id.
+    entities: Vec<(SmolStr, Config, Entity)>,
+    at: Topic<'a>,
+}
+
 impl Convention for HomeAssistant {
     fn name(&self) -> &'static str {
         NAME
@@ -149,7 +158,7 @@ impl HomeAssistant {
             }
         }
         let nothing = entities.is_empty();
-        let taken = self.replace(&address, Some((digest, entities, at)), meaning);
+        let taken = self.replace(&address, Some(Heard { digest, entities, at }), meaning);
         match left_out.into_iter().next() {
             Some(LeftOut::Unknown(why)) if nothing => Taken::Nothing(why.into()),
             Some(LeftOut::Wrong(why)) if nothing => Taken::Malformed(why),
@@ -161,7 +170,7 @@ impl HomeAssistant {
     fn replace(
         &mut self,
         address: &SmolStr,
-        announced: Option<(u64, Vec<(SmolStr, Config, Entity)>, Topic<'_>)>,
+        announced: Option<Heard<'_>>,
         meaning: &mut Meaning,
     ) -> Taken {
         let mut touched = BTreeSet::new();
@@ -172,7 +181,7 @@ impl HomeAssistant {
         }
         let mut now = Vec::new();
         let mut refused = None;
-        if let Some((digest, entities, at)) = announced {
+        if let Some(Heard { digest, entities, at }) = announced {
             for (object, config, entity) in entities {
                 match self.put(address, at, &object, &config, entity, meaning) {
                     Ok(key) => now.push(key),

@@ -178,7 +178,7 @@ impl Item {
 /// The little-endian numbers of so many bits each.
 fn chunks(bytes: &[u8], bits: u8) -> Result<impl Iterator<Item = u64>, String> {
     let size = usize::from(bits / 8);
-    if bytes.len() % size != 0 {
+    if !bytes.len().is_multiple_of(size) {
         return Err(format!("an array of items of {size} bytes has {}", bytes.len()));
     }
     let number = |chunk: &[u8]| chunk.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
