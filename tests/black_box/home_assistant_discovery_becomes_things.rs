@@ -76,7 +76,7 @@ async fn a_device_of_many_entities_is_one_thing() {
     answer.must(204);
     assert_eq!(gateway.get(&fan).await.must(200).text(), "true");
     let limit = format!("/things/{SHED}/properties/limit");
-    gateway.send("PUT", &limit, &JSON, "31").await.must(400);
+    gateway.send("PUT", &limit, &JSON, "31").await.must(422);
     let obey = async {
         let command = commands.next().await;
         assert_eq!(&command.payload[..], br#"{"limit": 220}"#);

@@ -43,7 +43,7 @@ async fn a_node_that_was_there_before_is_asked_for_its_birth_and_obeys() {
         assert_eq!(gateway.get(&path).await.must(200).text(), value, "the node says it");
     }
     let speed = format!("/things/{PRESS}/properties/Outputs.Speed");
-    gateway.send("PUT", &speed, &json, "40000").await.must(400);
+    gateway.send("PUT", &speed, &json, "40000").await.must(422);
 
     node.kill().await.unwrap();
     gateway.quality_becomes(PRESS, "Outputs.Speed", "stale").await;

@@ -268,10 +268,13 @@ fn whole(literal: &str, number: f64) -> Option<i128> {
     literal.parse().ok().or_else(rounded)
 }
 
-/// The bits of a whole number: signed ones are sent as if they had no sign.
+/// The bits of a whole number, no more than it has: signed ones are sent as if they had no sign.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only its bits count")]
 fn raw(whole: i128, bits: u8) -> MetricValue {
-    if bits == 64 { MetricValue::Long(whole as u64) } else { MetricValue::Int(whole as u32) }
+    match bits {
+        64 => MetricValue::Long(whole as u64),
+        _ => MetricValue::Int(whole as u32 & (u32::MAX >> (32 - bits))),
+    }
 }
 
 #[cfg(test)]
@@ -325,6 +328,8 @@ mod tests {
             let written = datatype.write(&Value::from_json(literal).unwrap()).unwrap();
             assert_eq!(datatype.read(written).unwrap().to_json(), literal);
         }
+        let short = Datatype::Signed(16).write(&Value::from_json("-7").unwrap());
+        assert_eq!(short, Ok(MetricValue::Int(0xfff9)), "sixteen bits, and none above");
         for (number, literal) in [(1, "128"), (5, "-1"), (3, "1.5"), (11, "1"), (7, "4294967296")] {
             let value = Value::from_json(literal).unwrap();
             assert!(Datatype::of(number).unwrap().write(&value).is_err(), "{number} {literal}");
