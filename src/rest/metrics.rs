@@ -138,7 +138,8 @@ impl Out<'_, '_> {
 
     fn protocol_events(&mut self, app: &App) -> fmt::Result {
         let mut events = Vec::new();
-        for silo in &app.silos {
+        let silos = app.silos.all();
+        for silo in silos.iter() {
             let adapter = ("adapter", &*silo.name);
             let counts = silo.adapter.counts().into_iter();
             events.extend(counts.map(|(event, n)| (vec![adapter, ("event", event)], n)));

@@ -11,8 +11,8 @@ use thingway_sdk::BoxFuture;
 use super::routes::{Routes, route};
 use super::{App, Problem, ValidationError};
 
-pub(crate) fn routes() -> Routes {
-    Routes::default().with(route!(reload_config))
+pub(crate) fn routes<R: Routes>() -> R {
+    R::default().with(route!(reload_config))
 }
 
 /// Whoever knows where the configuration comes from.

@@ -10,11 +10,11 @@
 
 mod support;
 
+mod a_configuration_is_taken_over_while_all_runs;
 mod a_dead_broker_ends_nothing;
 mod a_message_becomes_a_resource;
 mod a_slow_reader_waits_alone;
 mod actions_are_invoked_and_answered;
-mod a_configuration_is_taken_over_while_all_runs;
 mod coap_clients_read_write_and_observe;
 mod coap_devices_become_things;
 mod coap_endpoints_register_and_are_observed;
