@@ -203,7 +203,7 @@ async fn silos(
     recorder: &Arc<Recorder>,
     exposed: &Arc<ExposedThings>,
 ) -> Result<(Vec<Arc<Silo>>, Servers), StartError> {
-    let names = Arc::new(Names::default());
+    let names = Arc::new(Names::new(recorder.registry().clone()));
     let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
     let exposed: Arc<dyn Exposed> = exposed.clone();
     let (mut silos, mut servers) = (Vec::new(), Vec::new());

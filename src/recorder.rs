@@ -5,16 +5,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{MappedRwLockWriteGuard, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLockWriteGuard};
 use serde_json::{Map, Value as Json};
 use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Offer, Quality, ThingId, Timestamp, Value};
 
 use crate::limits::Limits;
-use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State};
+use crate::log::{
+    DirectoryEvent, Draft, EventLog, Fact, Occurrence, PackedState, Property, Seq, State,
+};
 use crate::mapping::RuleConfig;
-use crate::registry::{Description, Registry, Slot, Thing};
+use crate::registry::{Body, Description, Registry, SlotRef, Thing};
 
 /// Turns what was observed into changes.
 pub struct Recorder {
@@ -92,6 +94,12 @@ impl Recorder {
         Self { log, registry, limits, writer: Mutex::default(), recorded: AtomicU64::new(0) }
     }
 
+    /// The registry that it writes to.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// How many changes were recorded since the start.
     #[must_use]
     pub fn recorded(&self) -> u64 {
@@ -150,7 +158,7 @@ pub struct Writing<'a> {
 pub struct Fold<'w, 'a> {
     writing: &'w mut Writing<'a>,
     thing: &'w Arc<Thing>,
-    slots: MappedRwLockWriteGuard<'w, Vec<Slot>>,
+    body: RwLockWriteGuard<'w, Body>,
 }
 
 impl<'a> Writing<'a> {
@@ -176,7 +184,7 @@ impl<'a> Writing<'a> {
 
     /// Holds a thing, to fold one message into it.
     pub fn fold<'w>(&'w mut self, thing: &'w Arc<Thing>) -> Fold<'w, 'a> {
-        Fold { writing: self, thing, slots: thing.slots_mut() }
+        Fold { writing: self, thing, body: thing.hold() }
     }
 
     /// Records that an event occurred.
@@ -222,17 +230,23 @@ impl<'a> Writing<'a> {
             return 0;
         }
         let mut fold = self.fold(thing);
-        let fresh = |slot: &Slot| {
-            &*slot.property.adapter == adapter
-                && address.is_none_or(|address| slot.address == *address)
-                && slot.state.quality != Quality::Stale
+        let is_fresh = |slot: &SlotRef<'_>| {
+            &*slot.property().adapter == adapter
+                && address.is_none_or(|address| slot.address() == address)
+                && slot.state().quality() != Quality::Stale
         };
-        let marked: Vec<usize> = (0..fold.slots.len()).filter(|i| fresh(&fold.slots[*i])).collect();
-        for index in &marked {
-            let state = State { quality: Quality::Stale, ..fold.slots[*index].state.clone() };
-            fold.put(*index, state, now);
+        let marked = |(index, slot): (usize, SlotRef<'_>)| {
+            is_fresh(&slot).then(|| {
+                let stale = slot.state().with_quality(Quality::Stale);
+                (index, stale, slot.newest_device_time())
+            })
+        };
+        let marked: Vec<_> = fold.body.slots().enumerate().filter_map(marked).collect();
+        let count = marked.len();
+        for (index, stale, newest_device_time) in marked {
+            fold.put(index, stale, newest_device_time, now);
         }
-        marked.len()
+        count
     }
 
     /// Gives the thing an action, unless it has it already.
@@ -405,16 +419,17 @@ impl Fold<'_, '_> {
         guess: usize,
     ) -> Result<usize, SmolStr> {
         let from_there =
-            |slot: &Slot| slot.address == *address && slot.property.adapter == *adapter;
-        if self.slots.get(guess).is_some_and(|s| s.property.name == name && from_there(s)) {
+            |slot: &SlotRef<'_>| slot.address() == address && slot.property().adapter == *adapter;
+        let guessed = self.body.slot(guess).filter(|slot| slot.property().name == name);
+        if guessed.as_ref().is_some_and(from_there) {
             return Ok(guess);
         }
         let mut candidate = SmolStr::new(name);
         let mut number = 1;
         loop {
-            match self.slots.iter().position(|slot| slot.property.name == candidate) {
+            match self.body.named(&candidate) {
                 None => return Err(candidate),
-                Some(place) if from_there(&self.slots[place]) => return Ok(place),
+                Some(slot) if from_there(&slot) => return Ok(slot.index()),
                 Some(_) => number += 1,
             }
             candidate = format_smolstr!("{name}-{number}");
@@ -426,36 +441,42 @@ impl Fold<'_, '_> {
     /// # Errors
     /// When the states take too much memory.
     pub fn observe(&mut self, index: usize, reading: Reading) -> Result<Verdict, Refusal> {
-        let Some(slot) = self.slots.get_mut(index) else { return Ok(Verdict::Repeated) };
-        match reading.compare(slot) {
+        let Some(slot) = self.body.slot(index) else { return Ok(Verdict::Repeated) };
+        let held = slot.state();
+        let newest_device_time = slot.newest_device_time();
+        match reading.compare(held, newest_device_time) {
             Verdict::Applied => {}
             other => return Ok(other),
         }
-        self.writing.hold(reading.value.heap_bytes(), slot.state.value.heap_bytes())?;
-        if !slot.kinds.admit(&reading.value) {
-            slot.kinds = slot.kinds.widened(Kinds::of(&reading.value));
+        self.writing.hold(reading.value.heap_bytes(), held.heap_bytes())?;
+        let kinds = slot.kinds();
+        let widened = match kinds.admit(&reading.value) {
+            true => kinds,
+            false => kinds.widened(Kinds::of(&reading.value)),
+        };
+        let newest_device_time = newest_device_time.max(reading.newest_device_time());
+        let recorded = reading.received;
+        let state = PackedState::new(reading.into_state_after(held));
+        if widened != kinds {
+            self.body.set_kinds(index, widened);
             self.writing.redescribe(self.thing);
         }
-        slot.newest_device_time = slot.newest_device_time.max(reading.newest_device_time());
-        let state = reading.into_state_after(&slot.state);
-        let recorded = state.received;
-        self.put(index, state, recorded);
+        self.put(index, state, newest_device_time, recorded);
         Ok(Verdict::Applied)
     }
 
     /// One property, by its place.
     #[must_use]
     pub fn property(&self, index: usize) -> Option<&Property> {
-        self.slots.get(index).map(|slot| &*slot.property)
+        self.body.slot(index).map(|slot| &**slot.property())
     }
 
     /// A property is another one from here on: the device tells something else of it.
     pub fn describe(&mut self, index: usize, property: Arc<Property>) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        if !property.reads_like(&slot.property) {
+        if self.property(index).is_some_and(|known| !property.reads_like(known)) {
             self.writing.redescribe(self.thing);
         }
-        slot.property = property;
+        self.body.describe(index, property);
     }
 
     /// Gives the thing one more property, with its first state.
@@ -469,30 +490,17 @@ impl Fold<'_, '_> {
         reading: Reading,
     ) -> Result<(), Refusal> {
         let recorder = self.writing.recorder;
-        if self.slots.len() >= recorder.limits.properties_per_thing {
+        if self.body.len() >= recorder.limits.properties_per_thing {
             return Err(Refusal::PropertiesOfThing(recorder.limits.properties_per_thing));
         }
         self.writing.refuse_more_properties()?;
         self.writing.hold(reading.value.heap_bytes(), 0)?;
         let kinds = Kinds::of(&reading.value);
         let newest_device_time = reading.newest_device_time();
-        let state = reading.into_state();
-        let index = self.slots.len();
-        if index == self.slots.capacity() {
-            // Most things have few properties and get no more of them.
-            self.slots.reserve_exact(1 + index / 4);
-        }
-        self.slots.push(Slot {
-            property,
-            address,
-            kinds,
-            state: state.clone(),
-            revision: Seq::default(),
-            newest_device_time,
-            desired: None,
-        });
-        let recorded = state.received;
-        self.put(index, state, recorded);
+        let recorded = reading.received;
+        let state = PackedState::new(reading.into_state());
+        let revision = self.draft(self.body.len(), state.clone(), recorded);
+        self.body.add(property, address, kinds, state, revision, newest_device_time);
         recorder.registry.count_property();
         self.writing.redescribe(self.thing);
         Ok(())
@@ -501,27 +509,34 @@ impl Fold<'_, '_> {
     /// How many properties the thing has.
     #[must_use]
     pub fn property_count(&self) -> usize {
-        self.slots.len()
+        self.body.len()
     }
 
-    fn put(&mut self, index: usize, state: State, recorded: Timestamp) {
-        let Ok(place) = u32::try_from(index) else { return };
-        if let Some(slot) = self.slots.get_mut(index) {
-            let fact = Fact::State(place, state.clone());
-            slot.revision = self.writing.draft(self.thing, fact, recorded);
-            slot.state = state;
-        }
+    fn put(
+        &mut self,
+        index: usize,
+        state: PackedState,
+        newest_device_time: Timestamp,
+        recorded: Timestamp,
+    ) {
+        let revision = self.draft(index, state.clone(), recorded);
+        self.body.put(index, state, revision, newest_device_time);
+    }
+
+    fn draft(&mut self, index: usize, state: PackedState, recorded: Timestamp) -> Seq {
+        // There are not as many properties: see `Limits::properties_per_thing`.
+        let place = u32::try_from(index).unwrap_or(u32::MAX);
+        self.writing.draft(self.thing, Fact::State(place, state), recorded)
     }
 }
 
 impl Reading {
-    /// What becomes of it, given the state that is held.
-    fn compare(&self, slot: &Slot) -> Verdict {
-        let held = &slot.state;
-        let repeats = || held.quality == Quality::Good && held.value == self.value;
+    /// What becomes of it, given the state that is held and the newest time that the device told.
+    fn compare(&self, held: &PackedState, newest_device_time: Timestamp) -> Verdict {
+        let repeats = || held.quality() == Quality::Good && held.has_value(&self.value);
         match self.device_time {
-            Some(time) if time < slot.newest_device_time => Verdict::Older,
-            Some(time) if time == slot.newest_device_time && repeats() => Verdict::Repeated,
+            Some(time) if time < newest_device_time => Verdict::Older,
+            Some(time) if time == newest_device_time && repeats() => Verdict::Repeated,
             None if self.replayed && repeats() => Verdict::Repeated,
             _ => Verdict::Applied,
         }
@@ -542,9 +557,9 @@ impl Reading {
     }
 
     /// A replayed value that is still the same was not measured anew: it keeps its time.
-    fn into_state_after(self, held: &State) -> State {
-        if self.replayed && self.device_time.is_none() && self.value == held.value {
-            return State { time: held.time, ..self.into_state() };
+    fn into_state_after(self, held: &PackedState) -> State {
+        if self.replayed && self.device_time.is_none() && held.has_value(&self.value) {
+            return State { time: held.time(), ..self.into_state() };
         }
         self.into_state()
     }

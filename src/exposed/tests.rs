@@ -64,7 +64,7 @@ impl World {
             } },
         }))
         .unwrap();
-        let (names, rules) = (Arc::new(Names::default()), [Arc::new(rule)]);
+        let (names, rules) = (Arc::new(Names::new(registry.clone())), [Arc::new(rule)]);
         let mapper = Mapper::new("field".into(), &rules, names, Limits::default());
         let device = Arc::new(Device(Mutex::new(|| Some(Ok(Acknowledgement::Confirmed(None))))));
         let silo = Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 10);

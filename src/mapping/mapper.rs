@@ -188,7 +188,7 @@ impl Mapper {
         let name = self.name(origin.address.as_str(), shape, rule.map(AsRef::as_ref), about);
         let thing = writing.thing(name.id(), rule, origin.received);
         let thing = thing.map_err(|refusal| refusal.to_string())?;
-        name.keep();
+        name.keep(&thing);
         route.lead_to(shape, thing.clone());
         Ok(thing)
     }

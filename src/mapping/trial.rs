@@ -36,7 +36,6 @@ impl Mapper {
         let address = observation.address.as_str();
         let route = self.new_route(&observation.address);
         let rule = route.rule.as_deref();
-        // Dropped at the end, which gives the name back.
         let name = self.name(address, message.shape, rule, None);
         let event = rule.and_then(|rule| rule.event.clone());
         let time = message.device_time.or(contents.newest_time(&message));

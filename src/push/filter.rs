@@ -28,7 +28,9 @@ impl Filter {
     #[must_use]
     pub fn admits(&self, change: &Change) -> bool {
         match &change.what {
-            What::State(property, state) => self.admits_state(change.thing(), property, state),
+            What::State(property, State { quality, .. }) => {
+                self.admits_state(change.thing(), property, *quality)
+            }
             What::Event(name, ..) => {
                 let wanted = |events: &Vec<Pattern>| any(events, |pattern| pattern.matches(name));
                 self.events.as_ref().is_some_and(wanted) && self.admits_thing(change.thing())
@@ -39,9 +41,9 @@ impl Filter {
 
     /// Whether a state passes.
     #[must_use]
-    pub fn admits_state(&self, thing: &ThingId, property: &Property, state: &State) -> bool {
+    pub fn admits_state(&self, thing: &ThingId, property: &Property, quality: Quality) -> bool {
         self.states
-            && self.quality.is_none_or(|quality| quality == state.quality)
+            && self.quality.is_none_or(|wanted| wanted == quality)
             && self.unit.as_deref().is_none_or(|unit| property.unit() == Some(unit))
             && self.silo.as_deref().is_none_or(|silo| &*property.adapter == silo)
             && any(&self.properties, |pattern| pattern.matches(&property.name))

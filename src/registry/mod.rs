@@ -2,27 +2,32 @@
 //! and hand out owned values.
 
 mod action;
+mod body;
 mod desired;
 mod record;
+mod slot;
 mod thing;
 
 use std::borrow::Borrow;
 use std::cmp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashSet;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use thingway_sdk::ThingId;
 
 use crate::log::{Lane, Seq};
 
 pub use action::Action;
+pub(crate) use body::Body;
 pub use desired::{Desired, DesiredStatus};
 pub use record::StateRecord;
-pub use thing::{Description, EventSource, Slot, Thing, ThingView};
+pub use slot::{Slot, SlotRef};
+pub(crate) use thing::Namer;
+pub use thing::{Description, EventSource, Thing, ThingView};
 
 /// All things, by id and in the order of their ids.
 pub struct Registry {
@@ -30,6 +35,8 @@ pub struct Registry {
     /// The same things in code point order of their ids, for paging; changes only when things
     /// come and go.
     ordered: RwLock<BTreeSet<ById>>,
+    /// Who named the things that are gone: their names stay with them.
+    departed: Mutex<HashMap<ThingId, Namer>>,
     properties: AtomicUsize,
     directory: Arc<Lane>,
 }
@@ -75,6 +82,7 @@ impl Default for Registry {
         Self {
             by_id: DashSet::new(),
             ordered: RwLock::default(),
+            departed: Mutex::default(),
             properties: AtomicUsize::new(0),
             directory: Arc::new(Lane::new(ThingId::from_name("directory"))),
         }
@@ -137,6 +145,12 @@ impl Registry {
         self.directory.newest()
     }
 
+    /// Who named the thing that has or had this id.
+    pub(crate) fn namer(&self, id: &ThingId) -> Option<Namer> {
+        let living = self.by_id.get(id.as_str()).and_then(|thing| thing.0.namer());
+        living.or_else(|| self.departed.lock().get(id).copied())
+    }
+
     pub(crate) fn insert(&self, thing: Arc<Thing>) {
         self.ordered.write().insert(ById(thing.clone()));
         self.by_id.insert(ById(thing));
@@ -145,6 +159,9 @@ impl Registry {
     pub(crate) fn remove(&self, thing: &Thing) {
         self.ordered.write().remove(thing.id().as_str());
         self.by_id.remove(thing.id().as_str());
+        if let Some(namer) = thing.namer() {
+            self.departed.lock().insert(thing.id().clone(), namer);
+        }
         self.properties.fetch_sub(thing.property_count(), Ordering::Relaxed);
     }
 

@@ -75,8 +75,8 @@ impl Scratch {
         match plain.target {
             Target::Properties { .. } => Some(Reading::of_all(&thing, &mut self.body)),
             Target::Property { name, .. } => thing.with_slot(name, |slot| {
-                slot.state.value.write_json(&mut self.body);
-                Reading::of(slot)
+                slot.state().write_json(&mut self.body);
+                Reading::of_one(slot.revision(), slot.state().time(), slot.state().quality())
             }),
         }
     }

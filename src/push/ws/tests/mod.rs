@@ -180,7 +180,8 @@ fn reading(value: &str) -> Reading {
 }
 
 fn silo(device: &Arc<Device>, recorder: &Arc<Recorder>) -> Arc<Silo> {
-    let mapper = Mapper::new("field".into(), &[], Arc::new(Names::default()), Limits::default());
+    let names = Arc::new(Names::new(recorder.registry().clone()));
+    let mapper = Mapper::new("field".into(), &[], names, Limits::default());
     Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 10)
 }
 
