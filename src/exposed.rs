@@ -35,7 +35,7 @@ impl ExposedThings {
     }
 
     fn find(&self, id: &str) -> Option<Arc<Thing>> {
-        self.registry.find(ThingId::complete(id, &mut String::new()).ok()?)
+        self.registry.find(ThingId::shorten(id).ok()?)
     }
 
     async fn ask(

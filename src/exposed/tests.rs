@@ -103,7 +103,7 @@ async fn a_thing_is_shown_with_what_is_said_of_it() {
     world.report(r#"{"setpoint":21,"power":5.5}"#).await;
     let thing = world.exposed.thing("room.heater").unwrap();
     assert_eq!(world.exposed.things(), std::slice::from_ref(&thing));
-    assert_eq!(thing.id.as_str(), "urn:thingway:room.heater");
+    assert_eq!(thing.id.uri(), "urn:thingway:room.heater");
     assert_eq!(
         (thing.title.unwrap(), thing.semantic_type.unwrap()),
         ("Heater".into(), "Thermostat".into())

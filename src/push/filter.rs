@@ -53,7 +53,10 @@ impl Filter {
     /// Whether anything of this thing may pass.
     #[must_use]
     pub fn admits_thing(&self, thing: &ThingId) -> bool {
-        any(&self.things, |one| one.matches(thing.name()) || one.matches(thing.as_str()))
+        any(&self.things, |one| {
+            // Nearly all patterns are of names, so the URI is seldom put together.
+            one.matches(thing.name()) || one.may_match_a_urn() && one.matches(&thing.uri())
+        })
     }
 }
 
@@ -70,6 +73,12 @@ impl Pattern {
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.split('*').map(str::to_owned).collect())
+    }
+
+    /// False when it fits no `urn:…`, whatever follows.
+    fn may_match_a_urn(&self) -> bool {
+        let first = self.0.first().map_or("", String::as_str);
+        first.contains(':') || self.0.len() > 1 && "urn".starts_with(first)
     }
 
     /// Whether the whole text fits.
@@ -110,6 +119,25 @@ mod tests {
         ];
         for (pattern, text, expected) in cases {
             assert_eq!(Pattern::new(pattern).matches(text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn things_are_matched_by_name_and_by_uri() {
+        let cases = [
+            ("home.lamp", "home.lamp", true),
+            ("urn:thingway:home.lamp", "home.lamp", true),
+            ("urn:*.lamp", "home.lamp", true),
+            ("u*lamp", "home.lamp", true),
+            ("*thingway*", "home.lamp", true),
+            ("urn*", "urn:dev:a", true),
+            ("thingway*", "home.lamp", false),
+            ("urn", "home.lamp", false),
+        ];
+        for (pattern, id, expected) in cases {
+            let filter = Filter { things: vec![Pattern::new(pattern)], ..Filter::default() };
+            let admitted = filter.admits_thing(&ThingId::resolve(id).unwrap());
+            assert_eq!(admitted, expected, "{pattern} {id}");
         }
     }
 }

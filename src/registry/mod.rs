@@ -45,15 +45,16 @@ pub struct Registry {
 #[derive(Clone)]
 struct ById(Arc<Thing>);
 
+/// For lookups by hash: the order is another.
 impl Borrow<str> for ById {
     fn borrow(&self) -> &str {
-        self.0.id().as_str()
+        self.0.id().as_short()
     }
 }
 
 impl Hash for ById {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id().as_str().hash(state);
+        self.0.id().as_short().hash(state);
     }
 }
 
@@ -93,10 +94,10 @@ impl Registry {
     /// The thing with this id.
     #[must_use]
     pub fn get(&self, id: &ThingId) -> Option<Arc<Thing>> {
-        self.find(id.as_str())
+        self.find(id.as_short())
     }
 
-    /// The thing with this id, as text.
+    /// The thing with this id, as [`ThingId::shorten`] writes it.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<Thing>> {
         self.by_id.get(id).map(|thing| thing.0.clone())
@@ -147,7 +148,7 @@ impl Registry {
 
     /// Who named the thing that has or had this id.
     pub(crate) fn namer(&self, id: &ThingId) -> Option<Namer> {
-        let living = self.by_id.get(id.as_str()).and_then(|thing| thing.0.namer());
+        let living = self.by_id.get(id.as_short()).and_then(|thing| thing.0.namer());
         living.or_else(|| self.departed.lock().get(id).copied())
     }
 
@@ -157,8 +158,9 @@ impl Registry {
     }
 
     pub(crate) fn remove(&self, thing: &Thing) {
-        self.ordered.write().remove(thing.id().as_str());
-        self.by_id.remove(thing.id().as_str());
+        if let Some(known) = self.by_id.remove(thing.id().as_short()) {
+            self.ordered.write().remove(&known);
+        }
         if let Some(namer) = thing.namer() {
             self.departed.lock().insert(thing.id().clone(), namer);
         }

@@ -64,7 +64,7 @@ impl Field {
             commands: Mutex::default(),
             held: watch::Sender::new(false),
         });
-        let names = Arc::new(Names::default());
+        let names = Arc::new(Names::new(registry.clone()));
         let mapper = Mapper::new("field".into(), &rules, names, limits.clone());
         let silo = Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 100);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

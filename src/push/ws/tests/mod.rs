@@ -124,7 +124,7 @@ impl World {
         assert_eq!(answer["messageType"], "response", "{answer}");
         assert_eq!(answer["operation"], operation, "{answer}");
         assert_eq!(answer["correlationID"], request["correlationID"], "{answer}");
-        assert_eq!(answer["thingID"], ThingId::resolve(thing).unwrap().as_str(), "{answer}");
+        assert_eq!(answer["thingID"], ThingId::resolve(thing).unwrap().to_string(), "{answer}");
         answer
     }
 
