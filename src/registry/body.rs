@@ -35,7 +35,7 @@ pub(super) struct Extra {
     /// Where the states of further properties come from.
     addresses: Vec<Address>,
     /// What was asked of properties last, by their places.
-    desired: Vec<(usize, Box<Desired>)>,
+    desired: Vec<(usize, Desired)>,
     /// Times that devices told before they told of states without any, by the properties' places.
     device_times: Vec<(usize, Timestamp)>,
 }
@@ -98,7 +98,7 @@ impl Body {
         further().unwrap_or(&self.address)
     }
 
-    pub(super) fn desired(&self, index: usize) -> Option<&Box<Desired>> {
+    pub(super) fn desired(&self, index: usize) -> Option<&Desired> {
         of(&self.extra.as_ref()?.desired, index)
     }
 
@@ -160,7 +160,7 @@ impl Body {
 
     pub(super) fn set_desired(&mut self, index: usize, desired: Desired) {
         if index < self.slots.len() {
-            set(&mut self.extra().desired, index, Box::new(desired));
+            set(&mut self.extra().desired, index, desired);
         }
     }
 
@@ -210,5 +210,79 @@ fn set<T>(list: &mut Vec<(usize, T)>, index: usize, new: T) {
     match list.iter_mut().find(|(place, _)| *place == index) {
         Some((_, known)) => *known = new,
         None => list.push((index, new)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{self, State};
+    use crate::registry::Thing;
+    use thingway_sdk::{Quality, Value};
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn state(time: i64) -> PackedState {
+        let (value, received, quality) = (Value::Null, at(1_000_000), Quality::Good);
+        PackedState::new(State { value, time: at(time), received, quality, replayed: false })
+    }
+
+    /// A thing with a property from each of these addresses.
+    fn body(addresses: &[&str]) -> Body {
+        let mut body = Body::new(None, at(0));
+        for (slot, address) in addresses.iter().enumerate() {
+            let (name, adapter) = ((*address).into(), "mqtt".into());
+            let told = log::Told::default();
+            let property = Property { name, slot, adapter, rule: None, told, write: None };
+            let (kinds, now) = (Kinds::NULL, Timestamp::EPOCH);
+            body.add(Arc::new(property), (*address).into(), kinds, state(0), Seq(1), now);
+        }
+        body
+    }
+
+    #[test]
+    fn what_there_are_millions_of_is_small() {
+        assert!(size_of::<PackedSlot>() <= 56, "{}", size_of::<PackedSlot>());
+        assert!(size_of::<Thing>() <= 136, "{}", size_of::<Thing>());
+    }
+
+    #[test]
+    fn each_property_has_the_address_that_it_came_with() {
+        let addresses = ["a", "b", "a", "c", "b"];
+        let body = body(&addresses);
+        assert!(body.slots().map(|slot| slot.address().as_str()).eq(addresses));
+        assert_eq!(body.extra.as_ref().unwrap().addresses.len(), 2, "each once");
+    }
+
+    #[test]
+    fn the_newest_device_time_outlives_states_that_tell_none() {
+        let mut body = body(&["a", "b"]);
+        let mut told = |state_time, newest| {
+            body.put(1, state(state_time), Seq(2), at(newest));
+            body.slot(1).unwrap().newest_device_time()
+        };
+        for (state_time, newest) in [(7, 0), (7, 7), (9, 7), (9, 8), (9, 9), (10, 9)] {
+            assert_eq!(told(state_time, newest), at(newest));
+        }
+        assert_eq!(body.slot(0).unwrap().newest_device_time(), Timestamp::EPOCH);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_property_is_its_own() {
+        let mut body = body(&["a", "b"]);
+        let (time, status) = (at(0), DesiredStatus::Pending);
+        let ask =
+            |command: &str| Desired { value: Value::Null, time, command: command.into(), status };
+        body.set_desired(1, ask("one"));
+        body.set_desired(1, ask("two"));
+        body.set_desired(2, ask("nobody"));
+        body.settle_desired(1, "one", DesiredStatus::Timeout);
+        body.settle_desired(1, "two", DesiredStatus::Confirmed);
+        let found: Vec<_> = body.slots().map(|slot| slot.to_slot().desired).collect();
+        assert!(found[0].is_none());
+        let desired = found[1].as_ref().unwrap();
+        assert_eq!((&*desired.command, desired.status), ("two", DesiredStatus::Confirmed));
     }
 }

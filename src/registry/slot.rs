@@ -108,7 +108,7 @@ impl<'a> SlotRef<'a> {
             kinds: self.kinds(),
             state: self.state().unpack(),
             revision: self.revision(),
-            desired: self.body.desired(self.index).cloned(),
+            desired: self.body.desired(self.index).cloned().map(Box::new),
         }
     }
 }
