@@ -235,16 +235,14 @@ impl<'a> Writing<'a> {
                 && address.is_none_or(|address| slot.address() == address)
                 && slot.state().quality() != Quality::Stale
         };
-        let marked = |(index, slot): (usize, SlotRef<'_>)| {
-            is_fresh(&slot).then(|| {
-                let stale = slot.state().with_quality(Quality::Stale);
-                (index, stale, slot.newest_device_time())
-            })
+        let stale = |slot: SlotRef<'_>| {
+            let state = slot.state().with_quality(Quality::Stale);
+            (slot.index(), state, slot.newest_device_time())
         };
-        let marked: Vec<_> = fold.body.slots().enumerate().filter_map(marked).collect();
+        let marked: Vec<_> = fold.body.slots().filter(is_fresh).map(stale).collect();
         let count = marked.len();
-        for (index, stale, newest_device_time) in marked {
-            fold.put(index, stale, newest_device_time, now);
+        for (index, state, newest_device_time) in marked {
+            fold.put(index, state, newest_device_time, now);
         }
         count
     }
