@@ -10,7 +10,7 @@ use thingway::mapping::{Contents, Mapper, MappingConfig, Names};
 use thingway_sdk::{Observation, Payload, Timestamp};
 
 fuzz_target!(|input: &[u8]| {
-    let (config, names) = (MappingConfig::default(), Arc::new(Names::default()));
+    let (config, names) = (MappingConfig::default(), Arc::new(Names::new(Arc::default())));
     let mapper = Mapper::new("mqtt".into(), &config, &[], names, Limits::default());
     for line in input.split(|byte| *byte == b'\n') {
         let (topic, payload) = line.split_at(line.iter().position(|b| *b == b' ').unwrap_or(0));

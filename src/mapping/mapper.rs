@@ -209,7 +209,7 @@ impl Mapper {
     ) -> Result<Arc<Thing>, String> {
         let thing = writing.thing(name.id(), rule, now);
         let thing = thing.map_err(|refusal| refusal.to_string())?;
-        name.keep();
+        name.keep(&thing);
         Ok(thing)
     }
 

@@ -104,7 +104,7 @@ impl World {
         let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new(LogConfig::default()));
         let registry = Arc::new(Registry::default());
         let recorder = Recorder::new(log, registry.clone(), Limits::default());
-        let names = Arc::new(Names::default());
+        let names = Arc::new(Names::new(registry.clone()));
         let mapper =
             Mapper::new("mqtt".into(), &MappingConfig::default(), rules, names, Limits::default());
         mapper.begin().learned.conventions = Conventions::of(vec![Box::new(Told)]);

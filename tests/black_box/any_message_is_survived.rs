@@ -15,7 +15,7 @@ fn the_corpus_is_survived() {
         std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() >= 10, "{files:?}");
     for file in files {
-        let (config, names) = (MappingConfig::default(), Arc::new(Names::default()));
+        let (config, names) = (MappingConfig::default(), Arc::new(Names::new(Arc::default())));
         let mapper = Mapper::new("mqtt".into(), &config, &[], names, Limits::default());
         let mut understood = 0;
         for line in std::fs::read(&file).unwrap().split(|byte| *byte == b'\n') {
