@@ -133,7 +133,7 @@ pub(crate) async fn discover_coap(
 }
 
 /// `[coap]`: CoAP beside the adapters.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CoapConfig {
     /// The gateway's things for constrained clients, and a resource directory: an adapter called
@@ -154,7 +154,7 @@ impl CoapConfig {
 }
 
 /// `[[adapters]]`: one silo that the gateway is connected to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdapterEntry {
     /// Its name in `/adapters/` and in rules; letters, digits, `-` and `_`.
     pub name: String,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use thingway_sdk::codec;
 
 /// `[limits]`: what arrives beyond these is refused, counted and logged; nothing is cut silently.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest payload of one message that is taken apart, in bytes.

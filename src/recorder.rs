@@ -423,8 +423,8 @@ impl Drop for Writing<'_> {
 
 impl Fold<'_, '_> {
     /// The place of the property that this address has under this name, or, where another address
-    /// has the name, under `name-2`, `name-3`…; without an address, the one that any address has.
-    /// `guess` is looked at first.
+    /// has the name, under `name-2`, `name-3`…; `guess` is looked at first. Without an address it is
+    /// the adapter's, wherever it came from.
     ///
     /// # Errors
     /// The name that it may have, when there is no such property yet.

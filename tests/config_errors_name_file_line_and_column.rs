@@ -148,6 +148,54 @@ fn each_mistake_is_named_with_its_place() {
             "thingway.toml:2:9: `topic` in [[rules]]: `{c}` is used",
         ),
         (
+            "[[rules]]\ntopic = \"a/#\"\n\n[[rules]]\ntopic = \"a/b\"",
+            "thingway.toml:5:9: `topic` in [[rules]]: no message comes to this rule, because the rule with `a/#` at ",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\nformat = \"jsn\"",
+            "thingway.toml:3:10: `format` in [[rules]] can't be `jsn`; did you mean `json`?",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\ndecimal = \",\"",
+            "thingway.toml:3:11: `decimal` in [[rules]]: it is for `text` and `csv`",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\nlayout = [{ name = \"x\", offset = 0, type = \"u8\" }]",
+            "thingway.toml:3:10: `layout` in [[rules]]: it is for `bytes`",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\nformat = \"bytes\"\nlayout = [\n{ name = \"x\", offset = 0, type = \"u9\" }]",
+            "thingway.toml:5:34: `type` in [[rules.layout]] can't be `u9`; did you mean",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\nformat = \"bytes\"\nlayout = [\n{ name = \"x\", offset = 0, type = \"u8\", bit = 8 }]",
+            "thingway.toml:5:46: `bit` in [[rules.layout]]: the type has 8 bits",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\ntransform = \"{ a: \"",
+            "thingway.toml:3:13: `transform` in [[rules]]: this is no JSONata: ",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\n[rules.properties.x]\nfrom = \"$pad(a, 9)\"",
+            "thingway.toml:4:8: `from` in [rules.properties.x]: `$pad` may not be used",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\n[rules.properties.x]\non = \"ON\"",
+            "thingway.toml:4:6: `on` in [rules.properties.x]: there is no `off` to it",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\n[rules.properties.x]\nunit = \"Cel\"\nunit_in_payload = \"Pa\"",
+            "thingway.toml:5:19: `unit_in_payload` in [rules.properties.x]: `Pa` can't be converted to `Cel`",
+        ),
+        (
+            "[[rules]]\ntopic = \"a\"\n[rules.properties.x]\ntype = \"nmber\"",
+            "thingway.toml:4:8: `type` in [rules.properties.x]: `nmber` is no type",
+        ),
+        (
+            "[[joins]]\nthing = \"a\"\nof = [\"b\"]\n[[joins]]\nthing = \"c\"\nof = [\"b\"]",
+            "thingway.toml:6:7: item 1 of `of` in [[joins]]: `b` is joined already",
+        ),
+        (
             "[[webhooks]]\nname = \"w\"\nurl = \"ftp://x\"",
             "thingway.toml:3:7: `url` in [[webhooks]]: `ftp://` can't be delivered to",
         ),

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 /// Compares a schema with its file, or writes it with `UPDATE_SCHEMAS=1`.
 fn compare(name: &str, schema: &Value) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
-    let expected = format!("{schema:#}\n");
+    let mut sorted = schema.clone();
+    sorted.sort_all_objects();
+    let expected = format!("{sorted:#}\n");
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
         std::fs::write(&file, &expected).unwrap();
     }

@@ -4,7 +4,7 @@
 macro_rules! protocols {
     ($($(#[$attribute:meta])* $name:literal => $variant:ident($config:ty),)*) => {
         /// What can be set for an adapter, by protocol.
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, PartialEq)]
         #[allow(clippy::large_enum_variant, reason = "there is a handful of them, made once")]
         pub enum ProtocolConfig {
             $($(#[$attribute])* #[doc = concat!("`protocol = \"", $name, "\"`")] $variant($config),)*

@@ -63,6 +63,10 @@ impl Client {
         self.http.put(url)
     }
 
+    pub(super) fn post(&self, url: Url) -> RequestBuilder {
+        self.http.post(url)
+    }
+
     /// Sends, and turns every answer but a good one into a failure.
     pub(super) async fn send(
         &self,
@@ -101,7 +105,7 @@ impl Client {
         Ok(items)
     }
 
-    fn understood<T: DeserializeOwned>(&self, text: &str) -> Result<T, Failure> {
+    pub(super) fn understood<T: DeserializeOwned>(&self, text: &str) -> Result<T, Failure> {
         serde_json::from_str(text).map_err(|error| {
             let message = format!(
                 "{} answered something else than a Thingway gateway does ({error}); name the \

@@ -32,10 +32,11 @@ pub(super) async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
     let greenhouse = CoapDevice::start(free_udp_port(COAP_PORT)?, Options::default()).await;
     let greenhouse = greenhouse.map_err(|e| Failure::new(Exit::Failed, format!("CoAP: {e}")))?;
     let coap = greenhouse.address();
-    let config = config(http, mqtt, coap)?;
+    let sources = sources(http, mqtt, coap);
+    let Loaded { config, .. } = Config::load(&sources)?;
     let bridged = Banner::bridged(&config);
     let mut fleet = None;
-    let served = serve(config, async |gateway| {
+    let served = serve(config, sources, async |gateway| {
         let addresses = gateway.addresses();
         let broker = addresses.of(&["mqtt"]).next().map(|broker| broker.address);
         fleet = broker.map(|broker| Fleet::start(broker, Options::default()));
@@ -51,15 +52,13 @@ pub(super) async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
     served
 }
 
-fn config(http: SocketAddr, mqtt: SocketAddr, coap: SocketAddr) -> Result<Config, Failure> {
-    let sources = Sources {
+fn sources(http: SocketAddr, mqtt: SocketAddr, coap: SocketAddr) -> Sources {
+    Sources {
         file: FileChoice::BuiltIn { name: "demo.toml", text: RULES },
         // The demo is the same everywhere, whatever this machine's own gateway is told to do.
         environment: vec![(GREENHOUSE.into(), format!("coap://{coap}").into())],
         overrides: Overrides { http: Some(http), mqtt_listen: Some(mqtt), ..Overrides::default() },
-    };
-    let Loaded { config, .. } = Config::load(&sources)?;
-    Ok(config)
+    }
 }
 
 /// The usual port, or else the next one that nobody listens on.
@@ -85,7 +84,8 @@ mod tests {
     #[test]
     fn the_rules_of_the_demo_are_in_order() {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let config = config(loopback(1), loopback(2), loopback(3)).unwrap();
+        let sources = sources(loopback(1), loopback(2), loopback(3));
+        let Loaded { config, .. } = Config::load(&sources).unwrap();
         assert_eq!(config.adapters.len(), 2);
         assert!(config.rules.len() >= 3);
     }

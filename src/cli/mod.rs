@@ -14,6 +14,7 @@ mod explain;
 mod failure;
 mod healthcheck;
 mod output;
+mod reload;
 mod run;
 mod schema;
 mod serve;
@@ -58,6 +59,8 @@ enum Verb {
     Things(things::ThingsArgs),
     /// Tell what became of the messages of one address
     Explain(explain::ExplainArgs),
+    /// Have a running gateway read its configuration again
+    Reload(reload::ReloadArgs),
     /// Tell whether a gateway lives, by exit code
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a JSON Schema
@@ -103,6 +106,7 @@ impl Cli {
             Verb::Check(args) => check::run(args, output),
             Verb::Things(args) => things::run(&args, output).await,
             Verb::Explain(args) => explain::run(&args, output).await,
+            Verb::Reload(args) => reload::run(&args, output).await,
             Verb::Healthcheck(args) => healthcheck::run(&args, output).await,
             Verb::Schema(args) => schema::run(&args, output),
             Verb::Completions(args) => completions::run(&args, output),

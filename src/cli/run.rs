@@ -64,7 +64,7 @@ pub(super) async fn run(args: RunArgs, output: Output) -> Result<(), Failure> {
     };
     let Loaded { config, file } = Config::load(&sources)?;
     let bridged = Banner::bridged(&config);
-    serve(config, async |gateway| {
+    serve(config, sources, async |gateway| {
         Banner::new(gateway.addresses(), bridged, file).show(Steps::FirstMessage, output)
     })
     .await

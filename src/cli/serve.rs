@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::failure::{Exit, Failure};
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::gateway::Gateway;
 use crate::telemetry::{self, Format};
 
@@ -38,26 +38,39 @@ const LONGEST_SHUTDOWN: Duration = Duration::from_secs(10);
 /// Starts a gateway, tells `ready` about it, and returns when it has ended.
 pub(super) async fn serve(
     config: Config,
+    sources: Sources,
     ready: impl AsyncFnOnce(&Gateway) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     // Asked for first: a signal that comes while the gateway starts must not be lost.
     let mut signals = Signals::new()?;
-    let mut gateway = Gateway::start(config)
+    let mut gateway = Gateway::start(config, sources)
         .await
         .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let ended = match ready(&gateway).await {
         // A gateway whose output nobody reads is a gateway all the same.
-        Ok(()) | Err(Failure::NobodyReads) => tokio::select! {
-            name = signals.next() => {
-                info!(signal = name, "Stopping");
-                Ok(())
-            }
-            reason = gateway.failed() => Err(Failure::new(Exit::Failed, reason.to_string())),
-        },
+        Ok(()) | Err(Failure::NobodyReads) => attend(&mut gateway, &mut signals).await,
         Err(failure) => Err(failure),
     };
     stop(gateway, &mut signals).await?;
     ended
+}
+
+/// Does what signals ask for, until one asks for the end.
+async fn attend(gateway: &mut Gateway, signals: &mut Signals) -> Result<(), Failure> {
+    loop {
+        tokio::select! {
+            _ = signals.hangup.recv() => {}
+            name = asks_to_end(&mut signals.interrupt, &mut signals.terminate) => {
+                info!(signal = name, "Stopping");
+                return Ok(());
+            }
+            reason = gateway.failed() => {
+                return Err(Failure::new(Exit::Failed, reason.to_string()));
+            }
+        }
+        // What is wrong is in the log; whoever wants an answer asks over HTTP.
+        let _ = gateway.reload().await;
+    }
 }
 
 /// Lets work that has begun come to its end, unless that takes too long or nobody wants to wait.
@@ -73,10 +86,11 @@ async fn stop(gateway: Gateway, signals: &mut Signals) -> Result<(), Failure> {
     }
 }
 
-/// What asks a process to end.
+/// What asks a process to end, or to read its configuration again.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -84,13 +98,18 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
+        asks_to_end(&mut self.interrupt, &mut self.terminate).await
+    }
+}
+
+async fn asks_to_end(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::log::{EventLog, Property};
 use crate::registry::{Action, Desired, Thing};
-use crate::silo::Silo;
+use crate::silo::{Silo, Silos};
 use admission::{admitted, within_limits};
 use echo::Echo;
 use flight::Flight;
@@ -32,7 +32,7 @@ const REMEMBERED: usize = 1000;
 /// Sends commands and keeps their records.
 pub struct Commands {
     log: Arc<dyn EventLog>,
-    silos: Vec<Arc<Silo>>,
+    silos: Silos,
     records: DashMap<SmolStr, watch::Receiver<CommandRecord>>,
     ended: Mutex<VecDeque<SmolStr>>,
     places: Arc<Semaphore>,
@@ -45,13 +45,13 @@ impl Commands {
     #[must_use]
     pub fn new(
         log: Arc<dyn EventLog>,
-        silos: Vec<Arc<Silo>>,
+        silos: impl Into<Silos>,
         most: usize,
         deadline: Duration,
     ) -> Arc<Self> {
         Arc::new(Self {
             log,
-            silos,
+            silos: silos.into(),
             records: DashMap::new(),
             ended: Mutex::default(),
             places: Arc::new(Semaphore::new(most)),
@@ -149,8 +149,7 @@ impl Commands {
     }
 
     fn silo(&self, name: &Arc<str>) -> Result<Arc<Silo>, WriteError> {
-        let found = self.silos.iter().find(|silo| silo.name == *name);
-        found.cloned().ok_or_else(|| WriteError::NoAdapter(name.clone()))
+        self.silos.named(name).ok_or_else(|| WriteError::NoAdapter(name.clone()))
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, WriteError> {
@@ -174,7 +173,7 @@ fn encoded(input: Option<&Value>, form: &Form, action: &Action) -> Result<Payloa
     input.map_or(Ok(()), within_limits)?;
     let content_type = form.content_type.clone();
     let bytes = match (&action.payload, input) {
-        (Some(template), input) => template.fill(input.unwrap_or(&Value::Null)),
+        (Some(template), input) => template.fill(input.unwrap_or(&Value::Null))?,
         (None, None) => return Ok(Payload::default()),
         (None, Some(input)) => codec::encode(input, content_type.as_deref(), &action.name, None)
             .map_err(|error| error.to_string())?,

@@ -128,7 +128,7 @@ impl WriteTarget {
         };
         let content_type = self.form.content_type.clone();
         let bytes = match &self.template {
-            Some(template) => template.fill(&sent),
+            Some(template) => template.fill(&sent)?,
             None => {
                 let unit = property.unit_sent();
                 codec::encode(&sent, content_type.as_deref(), &property.name, unit)

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 
 /// `[log]`: how far back a reader may resume without a gap. The log is kept in memory.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// Memory for past changes, in bytes; the oldest go first.

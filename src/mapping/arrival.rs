@@ -66,7 +66,6 @@ impl<'a, 'w> Arrival<'a, 'w> {
             about: None,
             is_news: true,
             is_alone: false,
-            is_named: true,
         };
         let mut landing = Landing::new(place, self.observation, self.properties);
         let mut fold = self.writing.fold(&thing);
@@ -103,7 +102,6 @@ impl<'a, 'w> Arrival<'a, 'w> {
             about,
             is_news: route.is_news,
             is_alone: message.leaves.len() == 1,
-            is_named: false,
         };
         let mut landing = Landing::new(place, observation, self.properties);
         landing.guess = route.first as usize;

@@ -3,7 +3,7 @@ use serde::Deserialize;
 use super::convention::Known;
 
 /// `[mapping]`: what the gateway makes of messages by itself.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MappingConfig {
     /// The conventions of devices that are recognised; with none, only rules and what can be seen

@@ -22,8 +22,6 @@ pub(super) struct Place<'a> {
     pub(super) is_news: bool,
     /// There is only one value.
     pub(super) is_alone: bool,
-    /// The names are the thing's own: what several addresses say under one name is one property.
-    pub(super) is_named: bool,
 }
 
 /// Puts values into a thing, and counts what became of them.
@@ -93,8 +91,7 @@ impl<'a> Landing<'a> {
         mut reading: Reading,
         fold: &mut Fold<'_, '_>,
     ) {
-        let address = (!self.place.is_named).then_some(self.place.address);
-        let found = fold.find(name, self.place.adapter, address, self.guess);
+        let found = fold.find(name, self.place.adapter, self.place.own_address(), self.guess);
         if let Ok(slot) = found
             && self.place.is_news
         {
@@ -226,6 +223,13 @@ impl<'a> Landing<'a> {
 }
 
 impl Place<'_> {
+    /// The address whose properties are its own. To a convention a name is one property, whichever
+    /// of the device's addresses tells of it.
+    fn own_address(&self) -> Option<&Address> {
+        let by_convention = self.rule.is_some_and(|rule| rule.convention.is_some());
+        (!by_convention).then_some(self.address)
+    }
+
     /// What is told of one value. Title and type are those of the resource, so they go to a
     /// property only where it is alone there.
     fn told(&self, unit: Option<SmolStr>) -> Told {

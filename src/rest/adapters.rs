@@ -57,7 +57,7 @@ impl AdapterRecord {
     responses((status = 200, description = "All adapters", body = Vec<AdapterRecord>))
 )]
 async fn list_adapters(State(app): State<Arc<App>>) -> Json<Vec<AdapterRecord>> {
-    Json(app.silos.iter().map(|silo| AdapterRecord::of(silo)).collect())
+    Json(app.silos.all().iter().map(|silo| AdapterRecord::of(silo)).collect())
 }
 
 /// Reads one adapter.
@@ -73,7 +73,7 @@ async fn read_adapter(
     State(app): State<Arc<App>>,
     Segments(name): Segments<String>,
 ) -> Result<Json<AdapterRecord>, Problem> {
-    Ok(Json(AdapterRecord::of(app.silo(&name)?)))
+    Ok(Json(AdapterRecord::of(&*app.silo(&name)?)))
 }
 
 /// Which messages.
@@ -114,9 +114,10 @@ async fn list_messages(
 }
 
 impl App {
-    pub(super) fn silo(&self, name: &str) -> Result<&Arc<Silo>, Problem> {
-        self.silos.iter().find(|silo| &*silo.name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.silos.iter().map(|silo| &*silo.name).collect();
+    pub(super) fn silo(&self, name: &str) -> Result<Arc<Silo>, Problem> {
+        self.silos.named(name).ok_or_else(|| {
+            let silos = self.silos.all();
+            let names: Vec<&str> = silos.iter().map(|silo| &*silo.name).collect();
             let names = names.join(", ");
             Problem::not_found(format!("there is no adapter `{name}`; there are: {names}"))
         })

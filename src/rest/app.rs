@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{HttpConfig, Metrics, Problem};
+use super::{HttpConfig, Metrics, Problem, Reload};
 use crate::command::Commands;
 use crate::limits::Limits;
 use crate::log::{EventLog, Seq};
@@ -12,7 +12,7 @@ use crate::push::streams::Streams;
 use crate::push::webhook::Webhooks;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
-use crate::silo::Silo;
+use crate::silo::Silos;
 
 /// All that a request may need, shared by all of them.
 pub struct App {
@@ -25,13 +25,15 @@ pub struct App {
     /// The way back to devices.
     pub commands: Arc<Commands>,
     /// The adapters.
-    pub silos: Vec<Arc<Silo>>,
+    pub silos: Silos,
     /// Open streams.
     pub streams: Streams,
     /// Webhooks.
     pub webhooks: Arc<Webhooks>,
     /// What is counted of requests.
     pub metrics: Metrics,
+    /// Reads the configuration again.
+    pub reload: Arc<dyn Reload>,
     /// `[http]`.
     pub config: HttpConfig,
     /// `[limits]`.

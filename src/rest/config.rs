@@ -4,7 +4,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 /// `[http]`: where and how the gateway is reached.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
     /// Address and port to listen on; port 0 takes a free one.

@@ -99,7 +99,7 @@ async fn try_mapping(
     require_json(&headers, false)?;
     let sample: Sample = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("this is no sample: {error}")))?;
-    let first = app.silos.first().map(|silo| silo.name.to_string()).unwrap_or_default();
+    let first = app.silos.all().first().map(|silo| silo.name.to_string()).unwrap_or_default();
     let silo = app.silo(sample.adapter.as_deref().unwrap_or(&first))?;
     Ok(Json(match silo.try_out(&sample.observation()?) {
         Ok(trial) => TrialRecord::mapped(trial),

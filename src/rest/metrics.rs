@@ -102,7 +102,8 @@ impl Out<'_, '_> {
 
     fn messages(&mut self, app: &App) -> fmt::Result {
         let (mut received, mut outcomes, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        for silo in &app.silos {
+        let silos = app.silos.all();
+        for silo in silos.iter() {
             let count = silo.counters.count();
             let adapter = ("adapter", &*silo.name);
             received.push((vec![adapter], count.received));
@@ -125,7 +126,8 @@ impl Out<'_, '_> {
 
     fn links(&mut self, app: &App) -> fmt::Result {
         let (mut up, mut losses) = (Vec::new(), Vec::new());
-        for silo in &app.silos {
+        let silos = app.silos.all();
+        for silo in silos.iter() {
             let adapter = vec![("adapter", &*silo.name)];
             up.push((adapter.clone(), i64::from(silo.health.is_connected())));
             losses.push((adapter, silo.counters.count().link_losses));
@@ -136,7 +138,8 @@ impl Out<'_, '_> {
 
     fn protocol_events(&mut self, app: &App) -> fmt::Result {
         let mut events = Vec::new();
-        for silo in &app.silos {
+        let silos = app.silos.all();
+        for silo in silos.iter() {
             let adapter = ("adapter", &*silo.name);
             let counts = silo.adapter.counts().into_iter();
             events.extend(counts.map(|(event, n)| (vec![adapter, ("event", event)], n)));

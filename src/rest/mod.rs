@@ -22,6 +22,7 @@ mod paging;
 mod problem;
 mod properties;
 mod reading;
+mod reload;
 mod routes;
 mod schemas;
 mod senml;
@@ -61,6 +62,7 @@ pub(crate) use lane::Rewound;
 pub use metrics::Metrics;
 pub use openapi::document;
 pub use problem::{Problem, ValidationError};
+pub use reload::{Difference, Reload, Reloaded};
 pub use server::serve;
 
 /// All routes.
@@ -77,6 +79,7 @@ fn routes<R: Routes>() -> R {
         .merge(adapters::routes())
         .merge(mapping::routes())
         .merge(operations::routes())
+        .merge(reload::routes())
         .merge(introduction::routes())
         .merge(openapi::routes())
 }

@@ -44,7 +44,8 @@ struct Readiness {
     )
 )]
 async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let links = app.silos.iter().map(|silo| (silo.name.to_string(), silo.health.status().status));
+    let silos = app.silos.all();
+    let links = silos.iter().map(|silo| (silo.name.to_string(), silo.health.status().status));
     let adapters: BTreeMap<_, _> = links.collect();
     let ready = adapters.values().all(|status| *status == "connected");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

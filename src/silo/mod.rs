@@ -7,6 +7,7 @@ mod history;
 mod intake;
 mod questions;
 mod quiet;
+mod silos;
 mod tending;
 
 use std::convert::Infallible;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 
 use thingway_sdk::{Adapter, Observation, Timestamp};
 
-use crate::mapping::{Mapper, Outcome, Trial};
+use crate::mapping::{Mapper, Outcome, RuleConfig, Trial};
 use crate::recorder::Recorder;
 
 pub use counters::{Count, Counters};
 pub use health::{Health, LinkStatus};
 pub use history::{History, MessageRecord};
 pub use intake::SiloIntake;
+pub use silos::Silos;
 
 /// One adapter with all that the gateway keeps of it.
 pub struct Silo {
@@ -73,6 +75,11 @@ impl Silo {
     /// What would become of one that goes nowhere.
     pub fn try_out(&self, observation: &Observation) -> Result<Trial, Outcome> {
         self.mapper.try_out(observation)
+    }
+
+    /// Other rules from here on.
+    pub fn set_rules(&self, rules: &[Arc<RuleConfig>]) {
+        self.mapper.set_rules(rules);
     }
 
     /// Asks the devices what the mapping wants to know of them, for as long as it is polled.

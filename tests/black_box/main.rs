@@ -10,18 +10,22 @@
 
 mod support;
 
+mod a_configuration_is_taken_over_while_all_runs;
 mod a_dead_broker_ends_nothing;
 mod a_message_becomes_a_resource;
 mod a_slow_reader_waits_alone;
 mod actions_are_invoked_and_answered;
+mod any_message_is_survived;
 mod coap_clients_read_write_and_observe;
 mod coap_devices_become_things;
 mod coap_endpoints_register_and_are_observed;
 mod coap_keeps_strangers_out;
+mod devices_of_conventions_become_things;
 mod discovery_finds_coap_devices;
 mod every_td_is_valid;
 mod foreign_pages_change_nothing;
 mod garbage_never_becomes_a_value_in_silence;
+mod home_assistant_discovery_becomes_things;
 mod limits_hold_against_a_flood;
 mod one_websocket_carries_many_things;
 mod other_makers_clients_understand;
@@ -31,7 +35,9 @@ mod protocol_events_are_counted;
 mod races_leave_nothing_behind;
 mod representations_and_conditional_requests;
 mod resources_are_as_their_protocol_names_them;
+mod rules_take_payloads_apart;
 mod senml_and_cbor_become_properties;
+mod sparkplug_nodes_become_things;
 mod state_records_filter_and_page;
 mod streams_resume_without_a_seam;
 mod tasmota_and_shelly_become_things;

@@ -1,6 +1,7 @@
 //! What is measured, one file each.
 
 mod bulk;
+mod coap;
 mod embedded;
 mod fan_out;
 mod flood;
@@ -51,6 +52,8 @@ pub(crate) enum Workload {
     Growth,
     /// A flood of topics beyond the limit
     Flood,
+    /// Notifications of CoAP devices
+    Coap,
 }
 
 /// What the workloads share.
@@ -75,6 +78,7 @@ impl Workload {
         Self::Start,
         Self::Growth,
         Self::Flood,
+        Self::Coap,
     ];
 
     fn run(self, bench: &Bench<'_>) -> Result<Vec<Section>> {
@@ -92,6 +96,7 @@ impl Workload {
             Self::Start => start::run(bench),
             Self::Growth => return growth::run(bench),
             Self::Flood => flood::run(bench),
+            Self::Coap => coap::run(bench),
         })
     }
 }

@@ -151,9 +151,11 @@ impl Stage {
                 let shown = json!({
                     "title": title,
                     "topic": form.address.as_str(),
-                    "payload": payload.map(|payload| {
-                        let input = Value::Json(r#"{"input":1}"#.into());
-                        String::from_utf8(payload.fill(&input)).unwrap()
+                    "payload": payload.and_then(|payload| {
+                        let filled = payload.fill(&Value::Json(r#"{"input":1}"#.into())).ok()?;
+                        // What is no text may have the time in it.
+                        let text = String::from_utf8(filled).ok()?;
+                        (!text.contains(char::is_control)).then_some(text)
                     }),
                 });
                 let actions = self.thing(&rule).entry("actions").or_insert_with(|| json!({}));
@@ -226,7 +228,9 @@ fn json(value: &Value) -> Json {
 
 fn of_rule(rule: &PropertyRule) -> Map<String, Json> {
     let write = rule.write.as_ref().map(|write| {
-        let payload = String::from_utf8(write.payload.fill(&Value::Text("…".into()))).unwrap();
+        let payload =
+            String::from_utf8(write.payload.fill(&Value::Text("…".into())).unwrap_or_default())
+                .unwrap();
         let topic = write.topic.fill(&Vec::new());
         if payload == "…" { topic } else { format!("{topic} {payload}") }
     });

@@ -190,9 +190,6 @@ impl Field {
 }
 
 pub(super) fn check(layout: &[Field], flaws: &mut Flaws) {
-    if layout.is_empty() {
-        flaws.add("layout", "there is nothing in it", "name what stands in the bytes");
-    }
     for (index, field) in layout.iter().enumerate() {
         let mut own = Flaws::new(&["layout", &index.to_string()]);
         if field.name.is_empty() || layout[..index].iter().any(|other| other.name == field.name) {

@@ -4,7 +4,7 @@ use url::Url;
 use super::patch::{NewSecret, WebhookPatch};
 
 /// `[[webhooks]]`: a webhook that is there from the start, as `POST /webhooks` would make it.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Its id under `/webhooks/`; letters, digits, `-` and `_`.
@@ -41,7 +41,7 @@ impl WebhookConfig {
 }
 
 /// `[delivery]`: how webhooks are delivered.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliveryConfig {
     /// How long a receiver may take to answer, in seconds.

@@ -26,6 +26,15 @@ pub enum StartError {
     TooMany(usize),
 }
 
+impl StartError {
+    /// The first of what is wrong with one `[[webhooks]]`.
+    pub(super) fn invalid(name: &str, faults: Vec<Fault>) -> Self {
+        let first = faults.into_iter().next();
+        let reason = first.map(|fault| format!("{} {}", fault.field, fault.description));
+        Self::Webhook { name: name.to_owned(), reason: reason.unwrap_or_default() }
+    }
+}
+
 /// Why a webhook was not made.
 #[derive(Debug)]
 pub enum CreateError {

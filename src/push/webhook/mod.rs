@@ -23,6 +23,7 @@ mod network;
 mod outbox;
 mod outcome;
 mod patch;
+mod reconfigure;
 mod request;
 mod secret;
 mod source;

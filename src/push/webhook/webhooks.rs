@@ -88,20 +88,14 @@ impl Webhooks {
         Ok(Arc::new(webhooks))
     }
 
-    fn configure(&self, config: &WebhookConfig) -> Result<(), StartError> {
-        let refused = |name: &str, fault: Option<Fault>| StartError::Webhook {
-            name: name.to_owned(),
-            reason: fault.map(|f| format!("{} {}", f.field, f.description)).unwrap_or_default(),
-        };
+    pub(super) fn configure(&self, config: &WebhookConfig) -> Result<(), StartError> {
         let id = config.name.clone();
         if config.secret.is_none() {
             warn!(webhook.id = %id, "Webhook has no secret: its receiver can't verify deliveries");
         }
         match self.create_as(id, config.to_patch()) {
             Ok(_) => Ok(()),
-            Err(CreateError::Invalid(faults)) => {
-                Err(refused(&config.name, faults.into_iter().next()))
-            }
+            Err(CreateError::Invalid(faults)) => Err(StartError::invalid(&config.name, faults)),
             Err(CreateError::TooMany(most)) => Err(StartError::TooMany(most)),
             Err(CreateError::Taken) => Err(StartError::Taken(config.name.clone())),
         }

@@ -29,7 +29,7 @@ pub(crate) struct Gateway {
     /// Where its own broker listens, when it has one.
     mqtt: Option<SocketAddr>,
     output: Arc<Mutex<String>>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Builder {
@@ -143,7 +143,7 @@ impl Gateway {
         collect(child.stderr.take().unwrap(), &output);
         let (http, mqtt) = banner(&mut child, &output, with_broker).await;
         let client = Client::new(http);
-        Gateway { child, client, mqtt, output, _dir: dir }
+        Gateway { child, client, mqtt, output, dir }
     }
 
     /// `thingway demo`, with its simulated devices.
@@ -193,6 +193,11 @@ impl Gateway {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes another `thingway.toml`.
+    pub(crate) fn rewrite(&self, toml: &str) {
+        std::fs::write(self.dir.path().join("thingway.toml"), toml).unwrap();
     }
 
     /// All that it has printed.

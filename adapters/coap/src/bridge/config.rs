@@ -10,7 +10,7 @@ use crate::device::Manner;
 use crate::transmission::{AckTimeout, MaxRetransmit, Transmission};
 
 /// A CoAP device that the gateway reads, observes and writes.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceConfig {
     /// Where the device is: `coap://host[:5683]`, or `coaps://host[:5684]` for DTLS with a

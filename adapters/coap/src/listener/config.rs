@@ -14,7 +14,7 @@ use crate::transmission::{AckTimeout, MaxRetransmit, Transmission};
 
 /// A CoAP server: the gateway's things for constrained clients, and a resource directory with
 /// which devices register to be observed.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
     /// Where clients and devices reach it; port 0 takes any free one. The default is

@@ -8,7 +8,7 @@ use super::{BrokerUrl, Secret};
 use crate::topic::TopicFilter;
 
 /// A connection to an MQTT broker that runs elsewhere.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BridgeConfig {
     /// Where the broker is: `mqtt://[user:password@]host[:1883]`, or `mqtts://…[:8883]` for TLS.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// The MQTT broker that runs inside the gateway; it speaks versions 3.1.1 and 5 on one port.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerConfig {
     /// Where devices connect. Port 0 takes any free one.

@@ -1,4 +1,8 @@
-//! The whole gateway, wired together: started from a configuration, ended in order.
+//! The whole gateway, wired together: started from a configuration, told of changes to it, ended
+//! in order.
+
+mod fleet;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,19 +15,19 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use self::fleet::Fleet;
+use self::reload::Reloader;
 use crate::adapters::{BuildError, Listening};
 use crate::command::Commands;
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::exposed::ExposedThings;
 use crate::log::{EventLog, MemoryLog};
-use crate::mapping::{Mapper, Names, RuleConfig};
+use crate::mapping::RuleConfig;
 use crate::push::streams::Streams;
 use crate::push::webhook::Webhooks;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
-use crate::rest::{self, App, HttpConfig, Metrics};
-use crate::silo::Silo;
-use crate::supervisor::supervise;
+use crate::rest::{self, App, HttpConfig, Metrics, Reloaded, ValidationError};
 
 /// All of it ends within this time, also when something hangs.
 const END_WITHIN: Duration = Duration::from_secs(8);
@@ -34,6 +38,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(3);
 pub struct Gateway {
     addresses: Addresses,
     app: Arc<App>,
+    fleet: Arc<Fleet>,
     tasks: Tasks,
 }
 
@@ -85,16 +90,16 @@ struct Tasks {
     intake: CancellationToken,
     /// Ends streams and the HTTP server.
     closing: CancellationToken,
-    adapters: Vec<(Arc<str>, JoinHandle<()>)>,
     http: JoinHandle<()>,
 }
 
 impl Gateway {
-    /// Takes the ports and starts everything.
+    /// Takes the ports and starts everything. The sources are those of the configuration, for when
+    /// it is to be read again.
     ///
     /// # Errors
     /// When a port is taken or an adapter can't be made; then nothing is left running.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(config: Config, sources: Sources) -> Result<Self, StartError> {
         let listener = listen(&config.http).await?;
         let http = listener.local_addr().unwrap_or(config.http.listen);
         let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new(config.log.clone()));
@@ -102,11 +107,17 @@ impl Gateway {
         let recorder =
             Arc::new(Recorder::new(log.clone(), registry.clone(), config.limits.clone()));
         let exposed = ExposedThings::new(log.clone(), registry.clone());
-        let (silos, servers) = silos(&config, &recorder, &exposed).await?;
-        let closing = CancellationToken::new();
+        let (intake, closing) = (CancellationToken::new(), CancellationToken::new());
+        let shown: Arc<dyn Exposed> = exposed.clone();
+        let (mapping, limits) = (config.mapping.clone(), config.limits.clone());
+        let fleet = Fleet::new(recorder.clone(), shown, mapping, limits, intake.clone());
+        let fleet = Arc::new(fleet);
+        fleet.names.join(&config.joins);
+        let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
+        let servers = fleet.fill(config.all_adapters(), &rules).await?;
         let webhooks = Webhooks::start(
             &config.webhooks,
-            config.delivery,
+            config.delivery.clone(),
             log.clone(),
             registry.clone(),
             config.limits.webhooks,
@@ -115,24 +126,28 @@ impl Gateway {
         .map_err(|error| StartError::Webhooks(error.to_string()))?;
         let deadline = Duration::from_secs(config.http.command_deadline_seconds);
         let most_commands = config.limits.commands_waiting;
-        let commands = Commands::new(log.clone(), silos.clone(), most_commands, deadline);
+        let commands = Commands::new(log.clone(), fleet.silos.clone(), most_commands, deadline);
         exposed.accept_writes(&commands);
+        let reload = Reloader::new(sources, fleet.clone(), webhooks.clone(), config.clone());
         let app = Arc::new(App {
             registry,
             log: log.clone(),
             recorder,
             commands,
-            silos,
+            silos: fleet.silos.clone(),
             streams: Streams::new(config.limits.streams, closing.clone(), log.clone()),
             webhooks,
             metrics: Metrics::default(),
+            reload: Arc::new(reload),
             // With the port that was taken, where any was asked for.
             config: HttpConfig { listen: http, ..config.http },
             limits: config.limits,
         });
-        let tasks = Tasks::start(&app, listener, closing);
+        fleet.start().await;
+        let server = tokio::spawn(rest::serve(listener, app.clone(), closing.clone()));
+        let tasks = Tasks { intake, closing, http: server };
         info!(%http, "Gateway started");
-        Ok(Self { addresses: Addresses { http, servers }, app, tasks })
+        Ok(Self { addresses: Addresses { http, servers }, app, fleet, tasks })
     }
 
     /// Where it is reached.
@@ -147,10 +162,18 @@ impl Gateway {
         format!("the HTTP server ended: {:?}", (&mut self.tasks.http).await)
     }
 
+    /// Reads the configuration again and applies what is different.
+    ///
+    /// # Errors
+    /// What is wrong with it; then everything stays as it was.
+    pub async fn reload(&self) -> Result<Vec<Reloaded>, Vec<ValidationError>> {
+        self.app.reload.reload().await
+    }
+
     /// Ends everything in order: no more requests; commands under way get their time; the links
     /// close; deliveries get theirs. Returns what was left undone.
     pub async fn shutdown(self) -> Vec<String> {
-        let Self { app, tasks, .. } = self;
+        let Self { app, fleet, tasks, .. } = self;
         let end = Instant::now() + END_WITHIN;
         let mut undone = Vec::new();
         tasks.closing.cancel();
@@ -159,10 +182,8 @@ impl Gateway {
             undone.push(format!("{commands} commands were not answered by their devices"));
         }
         tasks.intake.cancel();
-        for (name, task) in tasks.adapters {
-            if timeout_at(end, task).await.is_err() {
-                undone.push(format!("the adapter `{name}` did not end in time"));
-            }
+        for name in fleet.ended(end).await {
+            undone.push(format!("the adapter `{name}` did not end in time"));
         }
         // Last, because the adapters may have handed over something until now.
         let deliveries = app.webhooks.drain(end.min(Instant::now() + FINISH_WITHIN)).await;
@@ -178,57 +199,7 @@ impl Gateway {
     }
 }
 
-impl Tasks {
-    fn start(app: &Arc<App>, listener: TcpListener, closing: CancellationToken) -> Self {
-        let intake = CancellationToken::new();
-        let supervised = app
-            .silos
-            .iter()
-            .map(|silo| (silo.name.clone(), supervise(silo.clone(), intake.clone())));
-        let adapters = supervised.collect();
-        let http = tokio::spawn(rest::serve(listener, app.clone(), closing.clone()));
-        Self { intake, closing, adapters, http }
-    }
-}
-
 async fn listen(config: &HttpConfig) -> Result<TcpListener, StartError> {
     let address = config.listen;
     TcpListener::bind(address).await.map_err(|cause| StartError::Http { address, cause })
-}
-
-type Servers = Vec<(String, Listening)>;
-
-async fn silos(
-    config: &Config,
-    recorder: &Arc<Recorder>,
-    exposed: &Arc<ExposedThings>,
-) -> Result<(Vec<Arc<Silo>>, Servers), StartError> {
-    let names = Arc::new(Names::default());
-    names.join(&config.joins);
-    let rules: Vec<Arc<RuleConfig>> = config.rules.iter().cloned().map(Arc::new).collect();
-    let exposed: Arc<dyn Exposed> = exposed.clone();
-    let (mut silos, mut servers) = (Vec::new(), Vec::new());
-    for entry in config.all_adapters() {
-        let built = entry.build(&exposed).await;
-        let built =
-            built.map_err(|cause| StartError::Adapter { name: entry.name.clone(), cause })?;
-        servers.extend(built.listens.map(|listening| (entry.name.clone(), listening)));
-        let name: Arc<str> = entry.name.as_str().into();
-        let mapper = Mapper::new(
-            name.clone(),
-            &config.mapping,
-            &rules,
-            names.clone(),
-            config.limits.clone(),
-        );
-        silos.push(Silo::new(
-            entry.protocol.name(),
-            name,
-            built.adapter,
-            mapper,
-            recorder.clone(),
-            config.limits.messages_remembered,
-        ));
-    }
-    Ok((silos, servers))
 }

@@ -1,0 +1,117 @@
+//! A changed configuration counts without a restart, or not at all; what is known stays known.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, Mosquitto, Publisher, eventually};
+
+const RULE: &str = r#"
+[[rules]]
+topic = "home/lamp"
+title = "Lamp"
+[rules.properties.level]
+unit = "W"
+"#;
+
+async fn reload(gateway: &Gateway) -> Value {
+    gateway.send("POST", "/config/reload", &[], "").await.must(200).json()
+}
+
+fn changed(subject: &str, change: &str, applied: bool) -> Value {
+    json!({ "subject": subject, "change": change, "applied": applied })
+}
+
+#[tokio::test]
+async fn another_rule_counts_from_the_next_message_and_states_stay() {
+    let gateway = Gateway::builder().toml(RULE).start().await;
+    let device = gateway.publisher().await;
+    device.publish("home/lamp", r#"{"level":5,"other":1}"#).await;
+    gateway.value_becomes("home.lamp", "level", "5").await;
+    let before = gateway.record("home.lamp", "level").await.unwrap();
+    assert_eq!(reload(&gateway).await, json!([]));
+
+    gateway.rewrite(&RULE.replace("\"W\"", "\"kW\"\nscale = 10").replace("Lamp", "Lantern"));
+    assert_eq!(reload(&gateway).await, json!([changed("rules", "changed", true)]));
+    assert_eq!(gateway.record("home.lamp", "level").await.unwrap(), before, "nothing was said yet");
+    device.publish("home/lamp", r#"{"level":5}"#).await;
+    gateway.value_becomes("home.lamp", "level", "50").await;
+    let after = gateway.record("home.lamp", "level").await.unwrap();
+    assert_eq!(after["unit"], "kW");
+    assert!(after["revision"].as_u64() > before["revision"].as_u64(), "{after}");
+    assert_eq!(gateway.json("/things/home.lamp").await["title"], "Lantern");
+    gateway.value_becomes("home.lamp", "other", "1").await;
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_mistake_changes_nothing_and_is_named() {
+    let gateway = Gateway::builder().toml(RULE).start().await;
+    let device = gateway.publisher().await;
+    gateway.rewrite("[[rules]]\ntopic = \"home/lamp\"\nfromat = \"text\"\n");
+    let problem = gateway.send("POST", "/config/reload", &[], "").await.must(422).json();
+    let error = &problem["validationErrors"][0];
+    assert!(error["field"].as_str().unwrap().ends_with("thingway.toml:3:1"), "{problem}");
+    assert!(error["description"].as_str().unwrap().contains("did you mean `format`?"), "{problem}");
+    device.publish("home/lamp", r#"{"level":5}"#).await;
+    gateway.value_becomes("home.lamp", "level", "5").await;
+    assert_eq!(gateway.record("home.lamp", "level").await.unwrap()["unit"], "W", "the old rule");
+
+    let verb = Command::new(env!("CARGO_BIN_EXE_thingway"))
+        .args(["reload", "--url", &gateway.url("/")])
+        .output()
+        .unwrap();
+    assert_eq!(verb.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&verb.stderr).contains("thingway.toml:3:1: unknown key"));
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn a_signal_asks_for_it_too() {
+    let gateway = Gateway::builder().toml(RULE).start().await;
+    let device = gateway.publisher().await;
+    gateway.rewrite(&RULE.replace("\"W\"", "\"kW\""));
+    gateway.signal("HUP");
+    eventually("it is in the log", async || {
+        match gateway.output().contains("Configuration reloaded") {
+            true => Ok(()),
+            false => Err(gateway.output()),
+        }
+    })
+    .await;
+    device.publish("home/lamp", r#"{"level":5}"#).await;
+    gateway.value_becomes("home.lamp", "level", "5").await;
+    assert_eq!(gateway.record("home.lamp", "level").await.unwrap()["unit"], "kW");
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn adapters_come_and_go_and_the_others_keep_their_links() {
+    let (yard, plant) = (Mosquitto::start().await, Mosquitto::start().await);
+    let entry = |name: &str, broker: &Mosquitto| {
+        let url = broker.addr();
+        format!("[[adapters]]\nname = \"{name}\"\nprotocol = \"mqtt\"\nurl = \"mqtt://{url}\"\n")
+    };
+    let gateway = Gateway::builder().toml(&entry("yard", &yard)).start().await;
+    let device = Publisher::connect(plant.addr()).await;
+    let both = format!("{}{}", entry("yard", &yard), entry("plant", &plant));
+    gateway.rewrite(&both);
+    assert_eq!(reload(&gateway).await, json!([changed("adapters.plant", "added", true)]));
+    device.retain("hall/temp", "21").await;
+    gateway.value_becomes("hall", "temp", "21").await;
+
+    gateway.rewrite(&format!("{both}keep_alive_seconds = 7\n[http]\nheartbeat_seconds = 3\n"));
+    let changes = reload(&gateway).await;
+    let expected =
+        json!([changed("adapters.plant", "changed", true), changed("http", "changed", false)]);
+    assert_eq!(changes, expected);
+    gateway.quality_becomes("hall", "temp", "good").await;
+
+    gateway.rewrite(&entry("yard", &yard));
+    assert_eq!(reload(&gateway).await, json!([changed("adapters.plant", "removed", true)]));
+    gateway.quality_becomes("hall", "temp", "stale").await;
+    let metrics = gateway.get("/metrics").await.must(200);
+    assert!(metrics.text().contains("thingway_link_losses_total{adapter=\"yard\"} 0"));
+    gateway.get("/adapters/plant").await.must(404);
+    gateway.finish().await;
+}
