@@ -228,11 +228,15 @@ fn json(value: &Value) -> Json {
 
 fn of_rule(rule: &PropertyRule) -> Map<String, Json> {
     let write = rule.write.as_ref().map(|write| {
-        let payload =
-            String::from_utf8(write.payload.fill(&Value::Text("…".into())).unwrap_or_default())
-                .unwrap();
         let topic = write.topic.fill(&Vec::new());
-        if payload == "…" { topic } else { format!("{topic} {payload}") }
+        let payload = write.payload.fill(&Value::Text("…".into())).unwrap_or_default();
+        // A binary payload holds the moment in which it was made.
+        match String::from_utf8(payload) {
+            Ok(payload) if payload != "…" && !payload.contains(char::is_control) => {
+                format!("{topic} {payload}")
+            }
+            _ => topic,
+        }
     });
     let members = [
         ("title", json!(rule.title)),
