@@ -7,6 +7,8 @@ mod format;
 mod layout;
 mod pointer;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
 
