@@ -5,7 +5,8 @@
 //! instructions (`FUEL`), what goes in and what comes out. Only the filters named here exist, all
 //! of which give no more than they take; loops can't add up, as there is no `namespace`. What
 //! could still grow, by doubling or by repeating a text, is counted before it is compiled
-//! ([`growth`]).
+//! ([`growth`]); one repeated text is left to the engine's own limit of 100 MB, for the moment of
+//! one evaluation.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
