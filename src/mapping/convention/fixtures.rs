@@ -226,13 +226,17 @@ fn json(value: &Value) -> Json {
     serde_json::from_str(&value.to_json()).unwrap()
 }
 
+fn is_plain(text: &str) -> bool {
+    !text.contains(char::is_control)
+}
+
 fn of_rule(rule: &PropertyRule) -> Map<String, Json> {
     let write = rule.write.as_ref().map(|write| {
         let topic = write.topic.fill(&Vec::new());
         let payload = write.payload.fill(&Value::Text("…".into())).unwrap_or_default();
         // A binary payload holds the moment in which it was made.
         match String::from_utf8(payload) {
-            Ok(payload) if payload != "…" && !payload.contains(char::is_control) => {
+            Ok(payload) if !["", "…"].contains(&payload.as_str()) && is_plain(&payload) => {
                 format!("{topic} {payload}")
             }
             _ => topic,
