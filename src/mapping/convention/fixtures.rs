@@ -233,7 +233,7 @@ fn of_rule(rule: &PropertyRule) -> Map<String, Json> {
     let write = rule.write.as_ref().map(|write| {
         let topic = write.topic.fill(&Vec::new());
         match text(&write.payload, &Value::Text("…".into())).as_deref() {
-            None | Some("…") => topic,
+            None | Some("" | "…") => topic,
             Some(payload) => format!("{topic} {payload}"),
         }
     });

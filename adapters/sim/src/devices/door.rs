@@ -85,7 +85,7 @@ mod tests {
             .collect();
         assert_eq!(
             messages[0],
-            [Message::retained("demo/hall/door", r#"{"battery":97,"open":false}"#)]
+            [Message::retained("demo/hall/door", r#"{"open":false,"battery":97}"#)]
         );
         let changes: Vec<&Vec<Message>> = messages[1..].iter().filter(|m| !m.is_empty()).collect();
         assert!((4..=24).contains(&changes.len()), "{}", changes.len());
