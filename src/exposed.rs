@@ -35,7 +35,7 @@ impl ExposedThings {
     }
 
     fn find(&self, id: &str) -> Option<Arc<Thing>> {
-        self.registry.find(ThingId::complete(id, &mut String::new()).ok()?)
+        self.registry.find(ThingId::shorten(id).ok()?)
     }
 
     async fn ask(
@@ -74,7 +74,7 @@ impl Exposed for ExposedThings {
     }
 
     fn read(&self, thing: &str, property: &str) -> Option<Snapshot> {
-        self.find(thing)?.with_slot(property, snapshot_of)
+        self.find(thing)?.with_slot(property, |slot| snapshot_of(&slot.to_slot()))
     }
 
     fn write<'a>(

@@ -5,16 +5,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{MappedRwLockWriteGuard, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLockWriteGuard};
 use serde_json::{Map, Value as Json};
 use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Offer, Quality, ThingId, Timestamp, Value};
 
 use crate::limits::Limits;
-use crate::log::{DirectoryEvent, Draft, EventLog, Fact, Occurrence, Property, Seq, State};
+use crate::log::{
+    DirectoryEvent, Draft, EventLog, Fact, Occurrence, PackedState, Property, Seq, State,
+};
 use crate::mapping::{PayloadTemplate, RuleConfig};
-use crate::registry::{Description, Registry, Slot, Thing};
+use crate::registry::{Body, Description, Registry, SlotRef, Thing};
 
 /// Turns what was observed into changes.
 pub struct Recorder {
@@ -94,6 +96,12 @@ impl Recorder {
         Self { log, registry, limits, writer: Mutex::default(), recorded: AtomicU64::new(0) }
     }
 
+    /// The registry that it writes to.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// How many changes were recorded since the start.
     #[must_use]
     pub fn recorded(&self) -> u64 {
@@ -152,7 +160,7 @@ pub struct Writing<'a> {
 pub struct Fold<'w, 'a> {
     writing: &'w mut Writing<'a>,
     thing: &'w Arc<Thing>,
-    slots: MappedRwLockWriteGuard<'w, Vec<Slot>>,
+    body: RwLockWriteGuard<'w, Body>,
 }
 
 impl<'a> Writing<'a> {
@@ -180,7 +188,7 @@ impl<'a> Writing<'a> {
 
     /// Holds a thing, to fold one message into it.
     pub fn fold<'w>(&'w mut self, thing: &'w Arc<Thing>) -> Fold<'w, 'a> {
-        Fold { writing: self, thing, slots: thing.slots_mut() }
+        Fold { writing: self, thing, body: thing.hold() }
     }
 
     /// Records that an event occurred.
@@ -222,44 +230,33 @@ impl<'a> Writing<'a> {
         address: Option<&Address>,
         now: Timestamp,
     ) -> Vec<(usize, Seq)> {
-        let mut places = Vec::new();
-        let mut place = 0;
-        thing.each_slot(|slot| {
-            let is_meant = &*slot.property.adapter == adapter
-                && address.is_none_or(|address| slot.address == *address);
-            places.extend(is_meant.then_some(place));
-            place += 1;
-        });
-        self.mark_places_stale(thing, places.into_iter(), now)
+        let is_meant = |slot: &SlotRef<'_>| {
+            &*slot.property().adapter == adapter
+                && address.is_none_or(|address| slot.address() == address)
+        };
+        self.mark_those_stale(thing, is_meant, now)
     }
 
-    /// Marks states as stale that are not yet, by their places; returns those, with the revisions
-    /// that they have now.
-    pub fn mark_places_stale(
+    /// Marks states as stale that are not yet, where they are meant; returns their places, with the
+    /// revisions that they have now.
+    pub fn mark_those_stale(
         &mut self,
         thing: &Arc<Thing>,
-        places: impl Iterator<Item = usize>,
+        is_meant: impl Fn(&SlotRef<'_>) -> bool,
         now: Timestamp,
     ) -> Vec<(usize, Seq)> {
         if thing.is_deleted() {
             return Vec::new();
         }
-        let mut fold = self.fold(thing);
-        let marked = places.filter_map(|place| {
-            fold.requalify(place, now, |slot| slot.state.quality != Quality::Stale, Quality::Stale)
-        });
-        marked.collect()
+        let is_fresh = |slot: &SlotRef<'_>| slot.state().quality() != Quality::Stale;
+        self.fold(thing).requalify(|slot| is_meant(slot) && is_fresh(slot), Quality::Stale, now)
     }
 
     /// States that became stale with these revisions are as good as they were.
     pub fn vouch(&mut self, thing: &Arc<Thing>, stale: &[(usize, Seq)], now: Timestamp) {
-        if thing.is_deleted() {
-            return;
-        }
-        let mut fold = self.fold(thing);
-        for (place, revision) in stale {
-            let is_meant = |slot: &Slot| slot.revision == *revision;
-            fold.requalify(*place, now, is_meant, Quality::Good);
+        if !thing.is_deleted() {
+            let is_meant = |slot: &SlotRef<'_>| stale.contains(&(slot.index(), slot.revision()));
+            self.fold(thing).requalify(is_meant, Quality::Good, now);
         }
     }
 
@@ -423,7 +420,8 @@ impl Drop for Writing<'_> {
 
 impl Fold<'_, '_> {
     /// The place of the property that this address has under this name, or, where another address
-    /// has the name, under `name-2`, `name-3`…; `guess` is looked at first.
+    /// has the name, under `name-2`, `name-3`…; `guess` is looked at first. Without an address it is
+    /// the adapter's, wherever it came from.
     ///
     /// # Errors
     /// The name that it may have, when there is no such property yet.
@@ -431,20 +429,23 @@ impl Fold<'_, '_> {
         &self,
         name: &str,
         adapter: &Arc<str>,
-        address: &Address,
+        address: Option<&Address>,
         guess: usize,
     ) -> Result<usize, SmolStr> {
-        let from_there =
-            |slot: &Slot| slot.address == *address && slot.property.adapter == *adapter;
-        if self.slots.get(guess).is_some_and(|s| s.property.name == name && from_there(s)) {
+        let from_there = |slot: &SlotRef<'_>| {
+            address.is_none_or(|address| slot.address() == address)
+                && slot.property().adapter == *adapter
+        };
+        let guessed = self.body.slot(guess).filter(|slot| slot.property().name == name);
+        if guessed.as_ref().is_some_and(from_there) {
             return Ok(guess);
         }
         let mut candidate = SmolStr::new(name);
         let mut number = 1;
         loop {
-            match self.slots.iter().position(|slot| slot.property.name == candidate) {
+            match self.body.named(&candidate) {
                 None => return Err(candidate),
-                Some(place) if from_there(&self.slots[place]) => return Ok(place),
+                Some(slot) if from_there(&slot) => return Ok(slot.index()),
                 Some(_) => number += 1,
             }
             candidate = format_smolstr!("{name}-{number}");
@@ -456,36 +457,42 @@ impl Fold<'_, '_> {
     /// # Errors
     /// When the states take too much memory.
     pub fn observe(&mut self, index: usize, reading: Reading) -> Result<Verdict, Refusal> {
-        let Some(slot) = self.slots.get_mut(index) else { return Ok(Verdict::Repeated) };
-        match reading.compare(slot) {
+        let Some(slot) = self.body.slot(index) else { return Ok(Verdict::Repeated) };
+        let held = slot.state();
+        let newest_device_time = slot.newest_device_time();
+        match reading.compare(held, newest_device_time) {
             Verdict::Applied => {}
             other => return Ok(other),
         }
-        self.writing.hold(reading.value.heap_bytes(), slot.state.value.heap_bytes())?;
-        if !slot.kinds.admit(&reading.value) {
-            slot.kinds = slot.kinds.widened(Kinds::of(&reading.value));
+        self.writing.hold(reading.value.heap_bytes(), held.heap_bytes())?;
+        let kinds = slot.kinds();
+        let widened = match kinds.admit(&reading.value) {
+            true => kinds,
+            false => kinds.widened(Kinds::of(&reading.value)),
+        };
+        let newest_device_time = newest_device_time.max(reading.newest_device_time());
+        let recorded = reading.received;
+        let state = PackedState::new(reading.into_state_after(held));
+        if widened != kinds {
+            self.body.set_kinds(index, widened);
             self.writing.redescribe(self.thing);
         }
-        slot.newest_device_time = slot.newest_device_time.max(reading.newest_device_time());
-        let state = reading.into_state_after(&slot.state);
-        let recorded = state.received;
-        self.put(index, state, recorded);
+        self.put(index, state, newest_device_time, recorded);
         Ok(Verdict::Applied)
     }
 
     /// One property, by its place.
     #[must_use]
     pub fn property(&self, index: usize) -> Option<&Property> {
-        self.slots.get(index).map(|slot| &*slot.property)
+        self.body.slot(index).map(|slot| &**slot.property())
     }
 
     /// A property is another one from here on: the device tells something else of it.
     pub fn describe(&mut self, index: usize, property: Arc<Property>) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        if !property.reads_like(&slot.property) {
+        if self.property(index).is_some_and(|known| !property.reads_like(known)) {
             self.writing.redescribe(self.thing);
         }
-        slot.property = property;
+        self.body.describe(index, property);
     }
 
     /// Gives the thing one more property, with its first state.
@@ -499,30 +506,17 @@ impl Fold<'_, '_> {
         reading: Reading,
     ) -> Result<(), Refusal> {
         let recorder = self.writing.recorder;
-        if self.slots.len() >= recorder.limits.properties_per_thing {
+        if self.body.len() >= recorder.limits.properties_per_thing {
             return Err(Refusal::PropertiesOfThing(recorder.limits.properties_per_thing));
         }
         self.writing.refuse_more_properties()?;
         self.writing.hold(reading.value.heap_bytes(), 0)?;
         let kinds = Kinds::of(&reading.value);
         let newest_device_time = reading.newest_device_time();
-        let state = reading.into_state();
-        let index = self.slots.len();
-        if index == self.slots.capacity() {
-            // Most things have few properties and get no more of them.
-            self.slots.reserve_exact(1 + index / 4);
-        }
-        self.slots.push(Slot {
-            property,
-            address,
-            kinds,
-            state: state.clone(),
-            revision: Seq::default(),
-            newest_device_time,
-            desired: None,
-        });
-        let recorded = state.received;
-        self.put(index, state, recorded);
+        let recorded = reading.received;
+        let state = PackedState::new(reading.into_state());
+        let revision = self.draft(self.body.len(), state.clone(), recorded);
+        self.body.add(property, address, kinds, state, revision, newest_device_time);
         recorder.registry.count_property();
         self.writing.redescribe(self.thing);
         Ok(())
@@ -531,41 +525,53 @@ impl Fold<'_, '_> {
     /// How many properties the thing has.
     #[must_use]
     pub fn property_count(&self) -> usize {
-        self.slots.len()
+        self.body.len()
     }
 
-    /// Gives the state in a place another quality, if it is meant: its place and new revision.
+    /// Gives states another quality, where they are meant: their places and new revisions.
     fn requalify(
         &mut self,
-        index: usize,
-        now: Timestamp,
-        is_meant: impl FnOnce(&Slot) -> bool,
+        is_meant: impl Fn(&SlotRef<'_>) -> bool,
         quality: Quality,
-    ) -> Option<(usize, Seq)> {
-        let slot = self.slots.get(index).filter(|slot| is_meant(slot))?;
-        let state = State { quality, ..slot.state.clone() };
-        self.put(index, state, now);
-        Some((index, self.slots.get(index)?.revision))
+        now: Timestamp,
+    ) -> Vec<(usize, Seq)> {
+        let meant = self.body.slots().filter(is_meant).map(|slot| {
+            let state = slot.state().with_quality(quality);
+            (slot.index(), state, slot.newest_device_time())
+        });
+        let meant: Vec<_> = meant.collect();
+        let put = |(index, state, newest_device_time)| {
+            (index, self.put(index, state, newest_device_time, now))
+        };
+        meant.into_iter().map(put).collect()
     }
 
-    fn put(&mut self, index: usize, state: State, recorded: Timestamp) {
-        let Ok(place) = u32::try_from(index) else { return };
-        if let Some(slot) = self.slots.get_mut(index) {
-            let fact = Fact::State(place, state.clone());
-            slot.revision = self.writing.draft(self.thing, fact, recorded);
-            slot.state = state;
-        }
+    fn put(
+        &mut self,
+        index: usize,
+        state: PackedState,
+        newest_device_time: Timestamp,
+        recorded: Timestamp,
+    ) -> Seq {
+        let revision = self.draft(index, state.clone(), recorded);
+        self.body.put(index, state, revision, newest_device_time);
+        revision
+    }
+
+    fn draft(&mut self, index: usize, state: PackedState, recorded: Timestamp) -> Seq {
+        // There are not as many properties: see `Limits::properties_per_thing`.
+        let place = u32::try_from(index).unwrap_or(u32::MAX);
+        self.writing.draft(self.thing, Fact::State(place, state), recorded)
     }
 }
 
 impl Reading {
-    /// What becomes of it, given the state that is held.
-    fn compare(&self, slot: &Slot) -> Verdict {
-        let held = &slot.state;
-        let repeats = || held.quality == self.quality && held.value == self.value;
+    /// What becomes of it, given the state that is held and the newest time that the device told.
+    fn compare(&self, held: &PackedState, newest_device_time: Timestamp) -> Verdict {
+        let repeats = || held.quality() == self.quality && held.has_value(&self.value);
         match self.device_time {
-            Some(time) if time < slot.newest_device_time => Verdict::Older,
-            Some(time) if time == slot.newest_device_time && repeats() => Verdict::Repeated,
+            Some(time) if time < newest_device_time => Verdict::Older,
+            Some(time) if time == newest_device_time && repeats() => Verdict::Repeated,
             None if self.replayed && repeats() => Verdict::Repeated,
             _ => Verdict::Applied,
         }
@@ -586,9 +592,9 @@ impl Reading {
     }
 
     /// A replayed value that is still the same was not measured anew: it keeps its time.
-    fn into_state_after(self, held: &State) -> State {
-        if self.replayed && self.device_time.is_none() && self.value == held.value {
-            return State { time: held.time, ..self.into_state() };
+    fn into_state_after(self, held: &PackedState) -> State {
+        if self.replayed && self.device_time.is_none() && held.has_value(&self.value) {
+            return State { time: held.time(), ..self.into_state() };
         }
         self.into_state()
     }

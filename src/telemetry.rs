@@ -124,13 +124,13 @@ mod tests {
 
     #[test]
     fn a_filter_is_a_level_and_levels_of_modules() {
-        let filter = targets("info, mqtt5=warn,,thingway_mqtt=debug").unwrap();
+        let filter = targets("info, mqtt5=warn,,thingway::silo=debug").unwrap();
         for (module, level, is_logged) in [
             ("thingway::gateway", Level::INFO, true),
             ("thingway::gateway", Level::DEBUG, false),
             ("mqtt5::broker", Level::INFO, false),
             ("mqtt5::broker", Level::WARN, true),
-            ("thingway_mqtt::bridge", Level::DEBUG, true),
+            ("thingway::silo::intake", Level::DEBUG, true),
         ] {
             assert_eq!(filter.would_enable(module, &level), is_logged, "{module} {level}");
         }

@@ -19,6 +19,8 @@ pub(crate) enum System {
     LimitBatch,
     /// A loop of requests, for webhooks.
     Posts,
+    /// What a blocking socket and a decoder cost, for CoAP.
+    CoapLoop,
 }
 
 impl fmt::Display for System {
@@ -29,17 +31,20 @@ impl fmt::Display for System {
             Self::Limit => "limit",
             Self::LimitBatch => "limit-batch",
             Self::Posts => "posts",
+            Self::CoapLoop => "coap-loop",
         })
     }
 }
 
 /// Where a system gets its messages from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Source {
+pub(crate) enum Source<'a> {
     /// A broker that runs there.
     Broker(SocketAddr),
     /// The broker inside the gateway.
     Embedded,
+    /// CoAP devices.
+    Devices(&'a [SocketAddr]),
 }
 
 /// The gateway holds what the largest workload brings, so that no limit gets measured.
@@ -54,7 +59,7 @@ impl System {
     pub(crate) fn start(
         self,
         args: &Args,
-        source: Source,
+        source: Source<'_>,
         environment: &[(&str, &str)],
     ) -> Result<Process> {
         match self {
@@ -63,12 +68,14 @@ impl System {
         }
     }
 
-    fn reference(self, source: Source) -> Result<Process> {
-        let Source::Broker(broker) = source else {
-            return Err(format!("{self} has no broker inside").into());
+    fn reference(self, source: Source<'_>) -> Result<Process> {
+        let peers = match source {
+            Source::Broker(broker) => broker.to_string(),
+            Source::Devices(devices) => listed(devices).join(","),
+            Source::Embedded => return Err(format!("{self} has no broker inside").into()),
         };
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--reference", &self.to_string(), "--peers", &broker.to_string()]);
+        command.args(["--reference", &self.to_string(), "--peers", &peers]);
         Process::start(&mut command)
     }
 
@@ -140,12 +147,20 @@ impl System {
     }
 }
 
-fn gateway(args: &Args, source: Source, environment: &[(&str, &str)]) -> Result<Process> {
+fn listed(addresses: &[SocketAddr]) -> Vec<String> {
+    addresses.iter().map(SocketAddr::to_string).collect()
+}
+
+fn gateway(args: &Args, source: Source<'_>, environment: &[(&str, &str)]) -> Result<Process> {
     let mut command = Command::new(&args.gateway);
     command.args(["run", "--http", "127.0.0.1:0", "--log", "error"]);
     match source {
         Source::Broker(broker) => command.args(["--mqtt", &format!("mqtt://{broker}")]),
         Source::Embedded => command.args(["--mqtt-listen", "127.0.0.1:0"]),
+        Source::Devices(devices) => {
+            let urls = listed(devices).into_iter().map(|device| format!("--coap=coap://{device}"));
+            command.args(["--mqtt-listen", "127.0.0.1:0"]).args(urls)
+        }
     };
     // A thingway.toml in the directory that the benches run in would change what is measured.
     command.current_dir(std::env::temp_dir());

@@ -173,7 +173,7 @@ fn encoded(input: Option<&Value>, form: &Form, action: &Action) -> Result<Payloa
     input.map_or(Ok(()), within_limits)?;
     let content_type = form.content_type.clone();
     let bytes = match (&action.payload, input) {
-        (Some(template), input) => template.fill(input.unwrap_or(&Value::Null)),
+        (Some(template), input) => template.fill(input.unwrap_or(&Value::Null))?,
         (None, None) => return Ok(Payload::default()),
         (None, Some(input)) => codec::encode(input, content_type.as_deref(), &action.name, None)
             .map_err(|error| error.to_string())?,

@@ -64,7 +64,7 @@ impl World {
             } },
         }))
         .unwrap();
-        let (names, rules) = (Arc::new(Names::default()), [Arc::new(rule)]);
+        let (names, rules) = (Arc::new(Names::new(registry.clone())), [Arc::new(rule)]);
         let mapper = Mapper::new(
             "field".into(),
             &MappingConfig::default(),
@@ -109,7 +109,7 @@ async fn a_thing_is_shown_with_what_is_said_of_it() {
     world.report(r#"{"setpoint":21,"power":5.5}"#).await;
     let thing = world.exposed.thing("room.heater").unwrap();
     assert_eq!(world.exposed.things(), std::slice::from_ref(&thing));
-    assert_eq!(thing.id.as_str(), "urn:thingway:room.heater");
+    assert_eq!(thing.id.uri(), "urn:thingway:room.heater");
     assert_eq!(
         (thing.title.unwrap(), thing.semantic_type.unwrap()),
         ("Heater".into(), "Thermostat".into())

@@ -54,7 +54,8 @@ impl Fleet {
     ) -> Self {
         let silos = Silos::from(Vec::new());
         let members = Mutex::default();
-        Self { silos, names: Arc::default(), recorder, exposed, mapping, limits, intake, members }
+        let names = Arc::new(Names::new(recorder.registry().clone()));
+        Self { silos, names, recorder, exposed, mapping, limits, intake, members }
     }
 
     /// Makes the adapters; servers take their ports here. None of them runs yet.

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use thingway_sdk::codec;
 use thingway_sdk::{Address, Form, Payload, Quality, ThingId, Timestamp, Value};
 
-use super::Lane;
+use super::{Lane, PackedState};
 use crate::mapping::{PayloadTemplate, PropertyRule};
 use crate::registry::Thing;
 
@@ -128,7 +128,7 @@ impl WriteTarget {
         };
         let content_type = self.form.content_type.clone();
         let bytes = match &self.template {
-            Some(template) => template.fill(&sent),
+            Some(template) => template.fill(&sent)?,
             None => {
                 let unit = property.unit_sent();
                 codec::encode(&sent, content_type.as_deref(), &property.name, unit)
@@ -186,7 +186,7 @@ pub struct Draft {
 /// What happened, as the log keeps it: [`What`] is made of it for who reads it.
 pub enum Fact {
     /// The property in this place has a new state.
-    State(u32, State),
+    State(u32, PackedState),
     /// An event occurred.
     Event(Box<Occurrence>),
     /// The directory, whose lane this is, changed for the thing.
@@ -217,7 +217,7 @@ impl Draft {
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         match &self.fact {
-            Fact::State(_, state) => state.value.heap_bytes(),
+            Fact::State(_, state) => state.heap_bytes(),
             Fact::Event(event) => {
                 size_of::<Occurrence>() + event.name.len() + event.data.heap_bytes()
             }
@@ -259,7 +259,7 @@ impl Change {
         let (what, address) = match &draft.fact {
             Fact::State(slot, state) => {
                 let (property, address) = draft.thing.property_at(*slot as usize)?;
-                (What::State(property, state.clone()), Some(address))
+                (What::State(property, state.unpack()), Some(address))
             }
             Fact::Event(event) => {
                 (What::Event(event.name.clone(), event.data.clone(), event.time), None)

@@ -1,6 +1,7 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
+use once_cell::race::OnceBox;
 use thingway_sdk::ThingId;
 use tokio::sync::Notify;
 
@@ -14,14 +15,14 @@ pub struct Lane {
     id: ThingId,
     newest: AtomicU64,
     /// Made by the first who listens: most lanes never have one.
-    listeners: OnceLock<Arc<Listeners>>,
+    listeners: OnceBox<Arc<Listeners>>,
 }
 
 impl Lane {
     /// A lane without changes.
     #[must_use]
     pub fn new(id: ThingId) -> Self {
-        Self { id, newest: AtomicU64::new(0), listeners: OnceLock::new() }
+        Self { id, newest: AtomicU64::new(0), listeners: OnceBox::new() }
     }
 
     /// The thing whose lane it is.
@@ -57,6 +58,6 @@ impl Lane {
 
     /// Wakes `wake` on every announcement for as long as the result is kept.
     pub fn listen(&self, wake: Arc<Notify>) -> Listening {
-        Listeners::listen(self.listeners.get_or_init(Arc::default), wake)
+        Listeners::listen(self.listeners.get_or_init(Box::default), wake)
     }
 }

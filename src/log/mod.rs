@@ -8,7 +8,9 @@ mod change;
 mod config;
 mod lane;
 mod listeners;
+mod literal;
 mod memory;
+mod packed;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ pub use config::LogConfig;
 pub use lane::Lane;
 pub use listeners::{Announcement, Listening};
 pub use memory::MemoryLog;
+pub use packed::PackedState;
 
 /// The log no longer holds all that was asked for: what lies after the position and up to
 /// `until` is incomplete.

@@ -12,7 +12,7 @@ use super::mapper::{Applied, Batch, Learned, Outcome};
 use super::reader::{Contents, Shape};
 use super::retold;
 use crate::recorder::Writing;
-use crate::registry::Thing;
+use crate::registry::{SlotRef, Thing};
 
 impl Batch<'_> {
     /// Carries out what a message means, step by step.
@@ -156,17 +156,12 @@ impl Batch<'_> {
             Outcome::Applied(applied) | Outcome::Duplicate(applied, _)
                 if is_same(&applied.thing) =>
             {
-                let mut left = Vec::new();
-                let mut place = 0;
-                before.each_slot(|slot| {
-                    let is_from_there =
-                        slot.property.adapter == *adapter && slot.address == *address;
-                    if is_from_there && !applied.slots.contains(&(place as u32)) {
-                        left.push(place);
-                    }
-                    place += 1;
-                });
-                writing.mark_places_stale(before, left.into_iter(), now);
+                let is_left = |slot: &SlotRef<'_>| {
+                    slot.property().adapter == *adapter
+                        && slot.address() == address
+                        && !applied.slots.iter().any(|place| *place as usize == slot.index())
+                };
+                writing.mark_those_stale(before, is_left, now);
             }
             _ if self.leads_nowhere(before) => {
                 writing.delete(before, now);
@@ -181,8 +176,8 @@ impl Batch<'_> {
     fn leads_nowhere(&self, thing: &Arc<Thing>) -> bool {
         let mut is_left = !thing.view().actions.is_empty() || thing.description().is_some();
         thing.each_slot(|slot| {
-            let is_ours = slot.property.adapter == self.mapper.adapter;
-            let leads = self.learned.routes.thing(&slot.address);
+            let is_ours = slot.property().adapter == self.mapper.adapter;
+            let leads = self.learned.routes.thing(slot.address());
             is_left |= !is_ours || leads.is_some_and(|leads| Arc::ptr_eq(&leads, thing));
         });
         !is_left

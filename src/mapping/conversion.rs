@@ -61,8 +61,11 @@ impl PropertyRule {
     }
 
     fn switched(&self, value: Value) -> Result<Value, String> {
-        let is = |literal: &Option<serde_json::Value>| {
-            literal.as_ref().is_some_and(|literal| says(&value, &json_value(literal)))
+        let is = |literal: &Option<serde_json::Value>| match (&value, literal) {
+            (_, None) => false,
+            // What nearly all devices send, with each message: nothing has to be made to compare it.
+            (Value::Text(text), Some(serde_json::Value::String(word))) => text == word,
+            (_, Some(literal)) => says(&value, &json_value(literal)),
         };
         match (is(&self.on), is(&self.off)) {
             (true, _) => Ok(Value::Boolean(true)),

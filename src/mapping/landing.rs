@@ -91,7 +91,7 @@ impl<'a> Landing<'a> {
         mut reading: Reading,
         fold: &mut Fold<'_, '_>,
     ) {
-        let found = fold.find(name, self.place.adapter, self.place.address, self.guess);
+        let found = fold.find(name, self.place.adapter, self.place.own_address(), self.guess);
         if let Ok(slot) = found
             && self.place.is_news
         {
@@ -223,6 +223,13 @@ impl<'a> Landing<'a> {
 }
 
 impl Place<'_> {
+    /// The address whose properties are its own. To a convention a name is one property, whichever
+    /// of the device's addresses tells of it.
+    fn own_address(&self) -> Option<&Address> {
+        let by_convention = self.rule.is_some_and(|rule| rule.convention.is_some());
+        (!by_convention).then_some(self.address)
+    }
+
     /// What is told of one value. Title and type are those of the resource, so they go to a
     /// property only where it is alone there.
     fn told(&self, unit: Option<SmolStr>) -> Told {

@@ -209,7 +209,7 @@ impl Mapper {
     ) -> Result<Arc<Thing>, String> {
         let thing = writing.thing(name.id(), rule, now);
         let thing = thing.map_err(|refusal| refusal.to_string())?;
-        name.keep();
+        name.keep(&thing);
         Ok(thing)
     }
 
@@ -290,7 +290,7 @@ impl Batch<'_> {
         let interpreted = self.learned.conventions.interpret(concerned, &incoming(observation));
         let Some(interpreted) = interpreted else {
             let message = read_leaves(self.mapper, None, observation, contents)?;
-            return Ok(Message { place, ..message });
+            return Ok(Message { place, concerned, ..message });
         };
         let convention = interpreted.convention;
         let (name, meaning, note) = interpreted.understood()?;
@@ -336,10 +336,25 @@ impl Batch<'_> {
         contents: &mut Contents,
         writing: &mut Writing<'_>,
     ) -> Outcome {
+        if self.is_redirected(observation, &message) {
+            return match self.read(observation, contents) {
+                Ok(message) => self.apply(observation, message, contents, writing),
+                Err(outcome) => outcome,
+            };
+        }
         match message.meaning {
             Some(meaning) => self.carry_out(observation, *meaning, writing),
             None => self.apply_leaves(observation, &message, contents, writing),
         }
+    }
+
+    /// Whether a later message of the batch said what the address of this one means, after this
+    /// one was taken apart.
+    fn is_redirected(&self, observation: &Observation, message: &Message) -> bool {
+        let routes = &self.learned.routes;
+        let place = message.place.or_else(|| routes.place(&observation.address));
+        let route = place.and_then(|place| routes.at(place));
+        message.meaning.is_none() && route.is_some_and(|it| it.concerned != message.concerned)
     }
 
     fn apply_leaves(

@@ -12,6 +12,7 @@ mod convention;
 mod conversion;
 mod deadlines;
 mod extract;
+mod jinja;
 mod join;
 mod landing;
 mod mapper;

@@ -9,19 +9,24 @@ use smol_str::SmolStr;
 use thingway_sdk::{ThingId, codec};
 
 use super::JoinConfig;
+use crate::registry::{Namer, Registry, Thing};
 
 /// Longest name that an address may give, in bytes.
 pub(super) const LONGEST: usize = 512;
 
 /// The names that are taken, over all adapters. A name once given to an address stays with it for
 /// as long as the gateway runs.
-#[derive(Default)]
-pub struct Names(Mutex<Taken>);
+pub struct Names {
+    /// Things know themselves who named them, unless it is one of the few in `taken`.
+    registry: Arc<Registry>,
+    taken: Mutex<Taken>,
+}
 
 #[derive(Default)]
 struct Taken {
     joined: Joined,
-    owners: HashMap<ThingId, Owner>,
+    /// Who has a name that spells it badly.
+    others: HashMap<ThingId, Base>,
     /// Those whose own name another had before.
     numbered: HashMap<Base, ThingId>,
     /// For how many of them a name was numbered so far.
@@ -32,28 +37,38 @@ struct Taken {
 /// The thing that names are joined to, by their own.
 type Joined = HashMap<String, ThingId>;
 
-/// Who has a name. There is one for each thing that ever was, so it is small.
-#[derive(Clone, PartialEq, Eq)]
+/// Who has a name.
+#[derive(PartialEq, Eq)]
 enum Owner {
-    /// Named by a rule: every address may join.
-    Rule,
-    /// What the name itself spells, with slashes for its dots.
-    Spelled(AdapterNumber),
+    /// A rule, which every address may join; or what the name itself spells, with slashes for its
+    /// dots, at one adapter.
+    Namer(Namer),
     /// Any other.
-    Other(Box<Base>),
+    Other(Base),
 }
 
-type AdapterNumber = u32;
+/// A rule has given the name.
+const RULE: Namer = Namer::MIN;
 
 /// The part of an adapter's address after which a thing is named.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Base(AdapterNumber, Box<str>);
+struct Base(Namer, Box<str>);
 
-/// A name on its way to its thing: given back, if it was given anew and is not kept.
+/// A name on its way to its thing: free again, unless it is kept.
 pub(super) struct Name<'a> {
     names: &'a Names,
     id: ThingId,
-    given_anew: bool,
+    claim: Claim,
+}
+
+/// What is noted when a name is kept.
+enum Claim {
+    /// It is noted already, or a rule's.
+    Nothing,
+    By(Namer),
+    Other(Base),
+    /// It is the plain name with this number.
+    Numbered(Base, String, usize),
 }
 
 impl Name<'_> {
@@ -62,103 +77,107 @@ impl Name<'_> {
     }
 
     /// The thing is there, so the name stays.
-    pub(super) fn keep(mut self) {
-        self.given_anew = false;
-    }
-}
-
-impl Drop for Name<'_> {
-    fn drop(&mut self) {
-        if self.given_anew {
-            let mut taken = self.names.0.lock();
-            if let Some(Owner::Other(base)) = taken.owners.remove(&self.id) {
-                taken.numbered.remove(&base);
+    pub(super) fn keep(self, thing: &Thing) {
+        let mut taken = self.names.taken.lock();
+        match self.claim {
+            Claim::Nothing => {}
+            Claim::By(namer) => {
+                thing.set_namer(namer);
+                taken.others.remove(&self.id);
+            }
+            Claim::Other(base) => drop(taken.others.insert(self.id, base)),
+            Claim::Numbered(base, plain, number) => {
+                taken.numbers.insert(plain, number);
+                taken.numbered.insert(base.clone(), self.id.clone());
+                taken.others.insert(self.id, base);
             }
         }
     }
 }
 
 impl Names {
+    /// The names of the things of this registry.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, taken: Mutex::default() }
+    }
+
     /// From here on these names are joined: what they would name is another thing.
     pub fn join(&self, joins: &[JoinConfig]) {
         let of = |join: &JoinConfig| {
             let thing = ThingId::from_name(&sanitise(&join.thing, '.'));
             join.of.iter().map(move |name| (sanitise(name, '.'), thing.clone())).collect::<Vec<_>>()
         };
-        self.0.lock().joined = joins.iter().flat_map(of).collect();
+        self.taken.lock().joined = joins.iter().flat_map(of).collect();
     }
 
     /// The name of the thing that a rule names.
     pub(super) fn of_rule(&self, name: &str) -> Name<'_> {
         let name = sanitise(name, '.');
-        let mut taken = self.0.lock();
-        let id = taken.joined.get(&name).cloned().unwrap_or_else(|| ThingId::from_name(&name));
-        let before = taken.owners.insert(id.clone(), Owner::Rule);
-        Name { names: self, id, given_anew: before.is_none() }
+        let joined = self.taken.lock().joined.get(&name).cloned();
+        let id = joined.unwrap_or_else(|| ThingId::from_name(&name));
+        Name { names: self, id, claim: Claim::By(RULE) }
     }
 
     /// The name of the thing that an address names, numbered when another address has it.
     pub(super) fn of_base(&self, adapter: &Arc<str>, base: &str) -> Name<'_> {
-        let (id, given_anew) = self.0.lock().of_base(adapter, base);
-        Name { names: self, id, given_anew }
+        let mut taken = self.taken.lock();
+        let name = sanitise(base, '/');
+        if let Some(id) = taken.joined.get(&name).cloned() {
+            return Name { names: self, id, claim: Claim::By(RULE) };
+        }
+        let adapter = taken.number(adapter);
+        let other = Base(adapter, base.into());
+        if let Some(id) = taken.numbered.get(&other) {
+            return Name { names: self, id: id.clone(), claim: Claim::Nothing };
+        }
+        let plain = ThingId::from_name(&name);
+        let claim = match name.replace('.', "/") == base {
+            true => Claim::By(adapter),
+            false => Claim::Other(other.clone()),
+        };
+        let (id, claim) = match (self.owner(&plain, &taken), &claim) {
+            (None, _) => (plain, claim),
+            (Some(Owner::Namer(RULE)), _) => (plain, Claim::Nothing),
+            (Some(Owner::Namer(owner)), Claim::By(adapter)) if owner == *adapter => (plain, claim),
+            (Some(Owner::Other(owner)), _) if owner == other => (plain, Claim::Nothing),
+            (Some(_), _) => {
+                let (id, number) = self.free(&name, &taken);
+                (id, Claim::Numbered(other, name, number))
+            }
+        };
+        Name { names: self, id, claim }
+    }
+
+    fn owner(&self, id: &ThingId, taken: &Taken) -> Option<Owner> {
+        let other = taken.others.get(id).cloned().map(Owner::Other);
+        other.or_else(|| self.registry.namer(id).map(Owner::Namer))
+    }
+
+    /// The first free one of `name-2`, `name-3`… that was not tried before: names that differ
+    /// only in characters that no name can have would else be tried over and over.
+    fn free(&self, name: &str, taken: &Taken) -> (ThingId, usize) {
+        let mut number = taken.numbers.get(name).copied().unwrap_or(2);
+        loop {
+            let id = ThingId::from_name(&format!("{name}-{number}"));
+            if self.owner(&id, taken).is_none() {
+                return (id, number);
+            }
+            number += 1;
+        }
     }
 }
 
 impl Taken {
-    /// The name, and whether it was given just now.
-    fn of_base(&mut self, adapter: &Arc<str>, base: &str) -> (ThingId, bool) {
-        let name = sanitise(base, '/');
-        if let Some(id) = self.joined.get(&name).cloned() {
-            let before = self.owners.insert(id.clone(), Owner::Rule);
-            return (id, before.is_none());
-        }
-        let adapter = self.number(adapter);
-        let other = Base(adapter, base.into());
-        let owner = match name.replace('.', "/") == base {
-            true => Owner::Spelled(adapter),
-            false => Owner::Other(Box::new(other.clone())),
-        };
-        if let Some(id) = self.numbered.get(&other) {
-            return (id.clone(), false);
-        }
-        let plain = ThingId::from_name(&name);
-        match self.owners.get(&plain) {
-            None => {
-                self.owners.insert(plain.clone(), owner);
-                (plain, true)
-            }
-            Some(known) if *known == Owner::Rule || *known == owner => (plain, false),
-            Some(_) => {
-                let id = self.free(&name);
-                self.owners.insert(id.clone(), Owner::Other(Box::new(other.clone())));
-                self.numbered.insert(other, id.clone());
-                (id, true)
-            }
-        }
-    }
-
-    fn number(&mut self, adapter: &Arc<str>) -> AdapterNumber {
+    /// The number of an adapter: all above that of rules.
+    fn number(&mut self, adapter: &Arc<str>) -> Namer {
         let known = self.adapters.iter().position(|known| known == adapter);
         let number = known.unwrap_or_else(|| {
             self.adapters.push(adapter.clone());
             self.adapters.len() - 1
         });
-        AdapterNumber::try_from(number).unwrap_or(AdapterNumber::MAX)
-    }
-
-    /// The first free one of `name-2`, `name-3`… that was not tried before: names that differ
-    /// only in characters that no name can have would else be tried over and over.
-    fn free(&mut self, name: &str) -> ThingId {
-        let mut number = self.numbers.get(name).copied().unwrap_or(2);
-        let id = loop {
-            let id = ThingId::from_name(&format!("{name}-{number}"));
-            if !self.owners.contains_key(&id) {
-                break id;
-            }
-            number += 1;
-        };
-        self.numbers.insert(name.to_owned(), number);
-        id
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        RULE.saturating_add(1).saturating_add(number)
     }
 }
 
@@ -187,20 +206,32 @@ pub(super) fn property_of(address: &str) -> SmolStr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use thingway_sdk::Timestamp;
+
+    fn names() -> Names {
+        Names::new(Arc::default())
+    }
 
     fn name(names: &Names, base: &str) -> String {
         kept(names.of_base(&"mqtt".into(), base))
     }
 
+    /// The name after its thing was made.
     fn kept(name: Name<'_>) -> String {
+        let registry = name.names.registry.clone();
         let id = name.id().clone();
-        name.keep();
+        let thing = registry.get(&id).unwrap_or_else(|| {
+            let thing = Thing::new(id.clone(), None, Timestamp::EPOCH);
+            registry.insert(thing.clone());
+            thing
+        });
+        name.keep(&thing);
         id.name().to_owned()
     }
 
     #[test]
     fn a_topic_names_its_thing() {
-        let names = Names::default();
+        let names = names();
         assert_eq!(name(&names, "home/kitchen/lamp"), "home.kitchen.lamp");
         assert_eq!(name(&names, "/a b//ü.x"), "_.a_b._.__x");
         let scalar = |address| (base_of(address), property_of(address).to_string());
@@ -212,7 +243,7 @@ mod tests {
 
     #[test]
     fn addresses_that_would_collide_are_numbered_and_stay_so() {
-        let names = Names::default();
+        let names = names();
         assert_eq!(name(&names, "a b"), "a_b");
         assert_eq!(name(&names, "a_b"), "a_b-2");
         assert_eq!(name(&names, "a.b"), "a_b-3");
@@ -222,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_name_whose_thing_could_not_be_made_is_free_again() {
-        let names = Names::default();
+        let names = names();
         drop(names.of_base(&"mqtt".into(), "a b"));
         assert_eq!(name(&names, "a_b"), "a_b");
         drop(names.of_base(&"mqtt".into(), "a_b"));
@@ -231,7 +262,7 @@ mod tests {
 
     #[test]
     fn names_that_are_joined_lead_to_one_thing() {
-        let names = Names::default();
+        let names = names();
         let of = vec!["zigbee.0x01".to_owned(), "home.lamp".to_owned()];
         names.join(&[JoinConfig { thing: "kitchen.lamp".to_owned(), of }]);
         assert_eq!(name(&names, "zigbee/0x01"), "kitchen.lamp");
@@ -244,8 +275,30 @@ mod tests {
 
     #[test]
     fn a_name_given_by_a_rule_may_be_shared() {
-        let names = Names::default();
+        let names = names();
         assert_eq!(kept(names.of_rule("home.hall door")), "home.hall_door");
         assert_eq!(name(&names, "home/hall_door"), "home.hall_door");
+    }
+
+    #[test]
+    fn a_name_stays_with_its_address_when_the_thing_is_gone() {
+        let names = names();
+        for base in ["a_b", "c d"] {
+            let own = name(&names, base);
+            let thing = names.registry.get(&ThingId::from_name(&own)).unwrap();
+            names.registry.remove(&thing);
+            assert_eq!(kept(names.of_base(&"other".into(), base)), format!("{own}-2"));
+            assert_eq!(name(&names, base), own);
+        }
+    }
+
+    #[test]
+    fn a_rule_takes_over_a_name_that_an_address_had() {
+        let names = names();
+        for (base, own) in [("a_b", "a_b"), ("c d", "c_d")] {
+            assert_eq!(name(&names, base), own);
+            assert_eq!(kept(names.of_rule(own)), own);
+            assert_eq!(kept(names.of_base(&"other".into(), base)), own);
+        }
     }
 }

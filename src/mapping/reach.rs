@@ -7,6 +7,7 @@ use thingway_sdk::{Observation, ThingId, Timestamp};
 use super::mapper::Outcome;
 use crate::log::Seq;
 use crate::recorder::Writing;
+use crate::registry::SlotRef;
 
 /// The things that are out of reach, with the places of the states that are stale because of it
 /// and the revision by which they became so.
@@ -60,8 +61,10 @@ impl Reach {
         let Outcome::Applied(applied) = outcome else { return };
         let Some(thing) = &applied.thing else { return };
         if let Some(lost) = self.0.get_mut(thing.id()) {
-            let places = applied.slots.iter().map(|place| *place as usize);
-            lost.extend(writing.mark_places_stale(thing, places, observation.received));
+            let is_meant = |slot: &SlotRef<'_>| {
+                applied.slots.iter().any(|place| *place as usize == slot.index())
+            };
+            lost.extend(writing.mark_those_stale(thing, is_meant, observation.received));
         }
     }
 }

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use thingway_sdk::codec::{Decoded, Encoding, Leaves, Measured, MeasuredAt};
 use thingway_sdk::{Observation, Timestamp, Value};
 
-use super::convention::Meaning;
+use super::convention::{Concerned, Meaning};
 
 /// A message that was taken apart but not applied yet.
 pub struct Message {
@@ -27,6 +27,8 @@ pub struct Message {
     pub by: Option<&'static str>,
     /// Where its address is among the routes, if it has been seen before.
     pub(super) place: Option<u32>,
+    /// The conventions that were asked.
+    pub(super) concerned: Concerned,
     /// What it means to a convention, instead of leaves.
     pub(super) meaning: Option<Box<Meaning>>,
 }
@@ -43,6 +45,7 @@ impl Message {
             note: None,
             by: Some(by),
             place: None,
+            concerned: Concerned::default(),
             meaning: Some(Box::new(meaning)),
         }
     }
@@ -168,6 +171,7 @@ impl<'a> Collector<'a> {
             note: decoded.note.or(self.time_note),
             by: None,
             place: None,
+            concerned: Concerned::default(),
             meaning: None,
         }
     }

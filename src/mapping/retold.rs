@@ -20,13 +20,14 @@ pub(super) fn observation(
     let mut received = None;
     let mut leaves = Vec::new();
     thing.each_slot(|slot| {
-        if slot.property.adapter == *adapter && slot.address == *address {
-            received = received.max(Some(slot.state.received));
+        if slot.property().adapter == *adapter && slot.address() == address {
+            let state = slot.state().unpack();
+            received = received.max(Some(state.received));
             // As the device said it, before its rule changed it.
-            let value = slot.state.value.clone();
+            let value = state.value;
             let said =
-                slot.property.rule.as_ref().and_then(|rule| rule.give_out(value.clone()).ok());
-            leaves.push((slot.property.name.clone(), said.unwrap_or(value)));
+                slot.property().rule.as_ref().and_then(|rule| rule.give_out(value.clone()).ok());
+            leaves.push((slot.property().name.clone(), said.unwrap_or(value)));
         }
     });
     let bytes = match (shape, &leaves[..]) {

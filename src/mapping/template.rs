@@ -2,9 +2,14 @@
 //! text with those levels filled in, and a payload with a value filled in.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
+use smol_str::SmolStr;
 use thingway_sdk::Value;
+
+use super::convention::MetricCommand;
+use super::jinja::Jinja;
 
 /// An address pattern: `home/{room}/lamp`, `+` for any one level, a last `#` for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,7 +46,20 @@ enum Piece {
 /// JSON can be written as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
-pub struct PayloadTemplate(String);
+pub struct PayloadTemplate(Making);
+
+/// How a payload is made of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Making {
+    /// By placeholders in a text.
+    Text(String),
+    /// By looking the value up: what is reported, and what is sent for it.
+    Words(Arc<[(Value, SmolStr)]>),
+    /// By a template that the device announced.
+    Jinja(Jinja),
+    /// As a metric of Sparkplug.
+    Metric(MetricCommand),
+}
 
 impl AddressPattern {
     /// The levels that were named, when the address matches.
@@ -187,31 +205,62 @@ impl TryFrom<String> for TextTemplate {
 }
 
 impl PayloadTemplate {
-    /// The payload for one value.
-    #[must_use]
-    pub fn fill(&self, value: &Value) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.0.len() + 16);
-        let mut rest = self.0.as_str();
-        while let Some(at) = rest.find('{') {
-            out.extend_from_slice(&rest.as_bytes()[..at]);
-            rest = &rest[at..];
-            rest = if let Some(behind) = rest.strip_prefix("{value}") {
-                value.write_json(&mut out);
-                behind
-            } else if let Some(behind) = rest.strip_prefix("{text}") {
-                out.extend_from_slice(&value.to_octets());
-                behind
-            } else if let Some(behind) = rest.strip_prefix("{members}") {
-                out.extend_from_slice(members(value).as_bytes());
-                behind
-            } else {
-                out.push(b'{');
-                &rest[1..]
-            };
-        }
-        out.extend_from_slice(rest.as_bytes());
-        out
+    /// Sends other words than are reported: `LOCK` for `LOCKED`.
+    pub(super) fn words(words: impl IntoIterator<Item = (Value, SmolStr)>) -> Self {
+        Self(Making::Words(words.into_iter().collect()))
     }
+
+    /// Sends what a template makes of `value`.
+    pub(super) fn jinja(template: Jinja) -> Self {
+        Self(Making::Jinja(template))
+    }
+
+    /// Sends the value of a metric.
+    pub(super) fn metric(command: MetricCommand) -> Self {
+        Self(Making::Metric(command))
+    }
+
+    /// The payload for one value.
+    ///
+    /// # Errors
+    /// When the device has no payload for the value.
+    pub fn fill(&self, value: &Value) -> Result<Vec<u8>, String> {
+        match &self.0 {
+            Making::Text(text) => Ok(fill_text(text, value)),
+            Making::Jinja(template) => template.command(value),
+            Making::Metric(command) => command.fill(value),
+            Making::Words(words) => {
+                let found = words.iter().find(|(said, _)| said.means_the_same(value));
+                let (_, sent) =
+                    found.ok_or_else(|| format!("{} is no command", value.to_json()))?;
+                Ok(sent.as_bytes().to_vec())
+            }
+        }
+    }
+}
+
+fn fill_text(text: &str, value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        out.extend_from_slice(&rest.as_bytes()[..at]);
+        rest = &rest[at..];
+        rest = if let Some(behind) = rest.strip_prefix("{value}") {
+            value.write_json(&mut out);
+            behind
+        } else if let Some(behind) = rest.strip_prefix("{text}") {
+            out.extend_from_slice(&value.to_octets());
+            behind
+        } else if let Some(behind) = rest.strip_prefix("{members}") {
+            out.extend_from_slice(members(value).as_bytes());
+            behind
+        } else {
+            out.push(b'{');
+            &rest[1..]
+        };
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out
 }
 
 /// What stands between the braces of an object; nothing where it is none.
@@ -222,13 +271,13 @@ fn members(value: &Value) -> &str {
 
 impl Default for PayloadTemplate {
     fn default() -> Self {
-        Self("{value}".to_owned())
+        Self::from("{value}".to_owned())
     }
 }
 
 impl From<String> for PayloadTemplate {
     fn from(text: String) -> Self {
-        Self(text)
+        Self(Making::Text(text))
     }
 }
 
@@ -294,8 +343,9 @@ mod tests {
     #[test]
     fn a_payload_takes_the_value_and_leaves_other_braces_alone() {
         let fill = |template: &str, json: &str| {
-            let filled = PayloadTemplate(template.into()).fill(&Value::from_json(json).unwrap());
-            String::from_utf8(filled).unwrap()
+            let template = PayloadTemplate::from(template.to_owned());
+            let filled = template.fill(&Value::from_json(json).unwrap());
+            String::from_utf8(filled.unwrap()).unwrap()
         };
         assert_eq!(fill("{value}", "21.50"), "21.50");
         assert_eq!(fill(r#"{"setpoint":{value}}"#, "21"), r#"{"setpoint":21}"#);
@@ -303,5 +353,14 @@ mod tests {
         assert_eq!(fill("{value}", "\"ON\""), "\"ON\"");
         assert_eq!(fill("{{value}}", "1"), "{1}");
         assert_eq!(fill(r#"{"id":7,{members}}"#, r#"{"a":1,"b":{}}"#), r#"{"id":7,"a":1,"b":{}}"#);
+    }
+    #[test]
+    fn a_device_may_be_told_other_words_than_it_reports() {
+        let words = [("LOCKED", "LOCK"), ("UNLOCKED", "UNLOCK")];
+        let template = PayloadTemplate::words(
+            words.map(|(said, sent)| (Value::Text(said.into()), sent.into())),
+        );
+        assert_eq!(template.fill(&Value::Text("UNLOCKED".into())), Ok(b"UNLOCK".to_vec()));
+        assert!(template.fill(&Value::Text("JAMMED".into())).is_err());
     }
 }

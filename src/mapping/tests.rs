@@ -104,7 +104,7 @@ impl World {
         let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new(LogConfig::default()));
         let registry = Arc::new(Registry::default());
         let recorder = Recorder::new(log, registry.clone(), Limits::default());
-        let names = Arc::new(Names::default());
+        let names = Arc::new(Names::new(registry.clone()));
         let mapper =
             Mapper::new("mqtt".into(), &MappingConfig::default(), rules, names, Limits::default());
         mapper.begin().learned.conventions = Conventions::of(vec![Box::new(Told)]);
@@ -369,4 +369,14 @@ fn a_dry_run_changes_nothing() {
     let trial = world.mapper.try_out(&sample("a/b", r#"{"temp":1,"noise":2}"#)).unwrap();
     assert_eq!(trial.convention, Some("told"));
     assert_eq!(trial.properties.len(), 1, "noise is left out");
+}
+
+#[test]
+fn what_a_convention_finds_at_several_addresses_is_one_property() {
+    let mut world = World::new(&[]);
+    world.say("say", "claim a/one\nclaim a/two");
+    world.say("a/one", "first");
+    world.say("a/two", "second");
+    assert_eq!(world.thing("claimed").property_count(), 1);
+    assert_eq!(world.slot("claimed", "text").state.value.to_json(), "\"second\"");
 }

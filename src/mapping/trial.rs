@@ -62,7 +62,6 @@ impl Mapper {
         let message = read_leaves(self, rule.map(AsRef::as_ref), observation, &mut contents)?;
         let address = observation.address.as_str();
         let rule = rule.map(AsRef::as_ref);
-        // Dropped at the end, which gives the name back.
         let name = self.name(address, message.shape, rule, None).map_err(Outcome::Failed)?;
         let event = rule.and_then(|rule| rule.event.clone());
         let time = message.device_time.or(contents.newest_time(&message));

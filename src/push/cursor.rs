@@ -9,7 +9,7 @@ use super::feed::{Gap, Newest, Next, Scope};
 use super::filter::Filter;
 use super::page::{Page, Part, cut_page};
 use crate::log::{self, Change, EventLog, LANE_PAGE, Seq};
-use crate::registry::{Registry, Slot, Thing};
+use crate::registry::{Registry, SlotRef, Thing};
 
 /// Changes of the whole log that are looked at in one go.
 pub(super) const PAGE: usize = 1024;
@@ -252,9 +252,9 @@ impl Cursor {
         let mut newest = Vec::new();
         for thing in things.iter().filter(|thing| thing.lane().newest() > after) {
             thing.each_slot(|slot| {
-                let in_gap = slot.revision > after && slot.revision <= until;
-                if in_gap && self.wants(thing, slot) {
-                    newest.push(Newest { thing: thing.clone(), slot: slot.clone() });
+                let in_gap = slot.revision() > after && slot.revision() <= until;
+                if in_gap && self.wants(thing, &slot) {
+                    newest.push(Newest { thing: thing.clone(), slot: slot.to_slot() });
                 }
             });
         }
@@ -262,9 +262,11 @@ impl Cursor {
         newest
     }
 
-    fn wants(&self, thing: &Thing, slot: &Slot) -> bool {
+    fn wants(&self, thing: &Thing, slot: &SlotRef<'_>) -> bool {
         match &self.scope {
-            Scope::Matching(filter) => filter.admits_state(thing.id(), &slot.property, &slot.state),
+            Scope::Matching(filter) => {
+                filter.admits_state(thing.id(), slot.property(), slot.state().quality())
+            }
             _ => true,
         }
     }

@@ -28,7 +28,9 @@ impl Filter {
     #[must_use]
     pub fn admits(&self, change: &Change) -> bool {
         match &change.what {
-            What::State(property, state) => self.admits_state(change.thing(), property, state),
+            What::State(property, State { quality, .. }) => {
+                self.admits_state(change.thing(), property, *quality)
+            }
             What::Event(name, ..) => {
                 let wanted = |events: &Vec<Pattern>| any(events, |pattern| pattern.matches(name));
                 self.events.as_ref().is_some_and(wanted) && self.admits_thing(change.thing())
@@ -39,9 +41,9 @@ impl Filter {
 
     /// Whether a state passes.
     #[must_use]
-    pub fn admits_state(&self, thing: &ThingId, property: &Property, state: &State) -> bool {
+    pub fn admits_state(&self, thing: &ThingId, property: &Property, quality: Quality) -> bool {
         self.states
-            && self.quality.is_none_or(|quality| quality == state.quality)
+            && self.quality.is_none_or(|wanted| wanted == quality)
             && self.unit.as_deref().is_none_or(|unit| property.unit() == Some(unit))
             && self.silo.as_deref().is_none_or(|silo| &*property.adapter == silo)
             && any(&self.properties, |pattern| pattern.matches(&property.name))
@@ -51,7 +53,10 @@ impl Filter {
     /// Whether anything of this thing may pass.
     #[must_use]
     pub fn admits_thing(&self, thing: &ThingId) -> bool {
-        any(&self.things, |one| one.matches(thing.name()) || one.matches(thing.as_str()))
+        any(&self.things, |one| {
+            // Nearly all patterns are of names, so the URI is seldom put together.
+            one.matches(thing.name()) || one.may_match_a_urn() && one.matches(&thing.uri())
+        })
     }
 }
 
@@ -68,6 +73,12 @@ impl Pattern {
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.split('*').map(str::to_owned).collect())
+    }
+
+    /// False when it fits no `urn:…`, whatever follows.
+    fn may_match_a_urn(&self) -> bool {
+        let first = self.0.first().map_or("", String::as_str);
+        first.contains(':') || self.0.len() > 1 && "urn".starts_with(first)
     }
 
     /// Whether the whole text fits.
@@ -108,6 +119,25 @@ mod tests {
         ];
         for (pattern, text, expected) in cases {
             assert_eq!(Pattern::new(pattern).matches(text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn things_are_matched_by_name_and_by_uri() {
+        let cases = [
+            ("home.lamp", "home.lamp", true),
+            ("urn:thingway:home.lamp", "home.lamp", true),
+            ("urn:*.lamp", "home.lamp", true),
+            ("u*lamp", "home.lamp", true),
+            ("*thingway*", "home.lamp", true),
+            ("urn*", "urn:dev:a", true),
+            ("thingway*", "home.lamp", false),
+            ("urn", "home.lamp", false),
+        ];
+        for (pattern, id, expected) in cases {
+            let filter = Filter { things: vec![Pattern::new(pattern)], ..Filter::default() };
+            let admitted = filter.admits_thing(&ThingId::resolve(id).unwrap());
+            assert_eq!(admitted, expected, "{pattern} {id}");
         }
     }
 }

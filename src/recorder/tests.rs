@@ -5,32 +5,18 @@ use tokio::sync::Notify;
 
 const T0: i64 = 1_767_607_323_000_000;
 
-fn slot(json: &str, device_time: Option<i64>, quality: Quality) -> Slot {
+/// A state that is held, and the newest time that its device told.
+fn held(json: &str, device_time: Option<i64>, quality: Quality) -> (PackedState, Timestamp) {
     let received = Timestamp::from_micros(T0);
     let device_time = device_time.map(Timestamp::from_micros);
-    let value = Value::from_json(json).unwrap();
-    Slot {
-        property: Arc::new(Property {
-            name: "b".into(),
-            slot: 0,
-            adapter: "mqtt".into(),
-            rule: None,
-            told: Told::default(),
-            write: None,
-        }),
-        address: Address::from("a/b"),
-        kinds: Kinds::of(&value),
-        state: State {
-            value,
-            time: device_time.unwrap_or(received),
-            received,
-            quality,
-            replayed: false,
-        },
-        revision: Seq(1),
-        newest_device_time: device_time.unwrap_or(Timestamp::EPOCH),
-        desired: None,
-    }
+    let state = State {
+        value: Value::from_json(json).unwrap(),
+        time: device_time.unwrap_or(received),
+        received,
+        quality,
+        replayed: false,
+    };
+    (PackedState::new(state), device_time.unwrap_or(Timestamp::EPOCH))
 }
 
 fn reading(json: &str, device_time: Option<i64>, replayed: bool) -> Reading {
@@ -45,34 +31,34 @@ fn reading(json: &str, device_time: Option<i64>, replayed: bool) -> Reading {
 
 #[test]
 fn an_older_device_time_never_overwrites_a_newer() {
-    let held = slot("1", Some(T0), Quality::Good);
-    assert_eq!(reading("2", Some(T0 - 1), false).compare(&held), Verdict::Older);
-    assert_eq!(reading("2", Some(T0), false).compare(&held), Verdict::Applied);
-    assert_eq!(reading("1", Some(T0), false).compare(&held), Verdict::Repeated);
+    let (held, newest) = held("1", Some(T0), Quality::Good);
+    assert_eq!(reading("2", Some(T0 - 1), false).compare(&held, newest), Verdict::Older);
+    assert_eq!(reading("2", Some(T0), false).compare(&held, newest), Verdict::Applied);
+    assert_eq!(reading("1", Some(T0), false).compare(&held, newest), Verdict::Repeated);
 }
 
 #[test]
 fn a_time_of_receipt_is_no_device_time_to_compare_with() {
-    let held = slot("1", None, Quality::Good);
-    assert_eq!(reading("1", Some(T0 - 9), false).compare(&held), Verdict::Applied);
+    let (held, newest) = held("1", None, Quality::Good);
+    assert_eq!(reading("1", Some(T0 - 9), false).compare(&held, newest), Verdict::Applied);
 }
 
 #[test]
 fn the_same_value_again_is_news_unless_it_is_a_replay() {
-    let held = slot("1", None, Quality::Good);
-    assert_eq!(reading("1", None, false).compare(&held), Verdict::Applied);
-    assert_eq!(reading("1", None, true).compare(&held), Verdict::Repeated);
-    assert_eq!(reading("2", None, true).compare(&held), Verdict::Applied);
+    let (held, newest) = held("1", None, Quality::Good);
+    assert_eq!(reading("1", None, false).compare(&held, newest), Verdict::Applied);
+    assert_eq!(reading("1", None, true).compare(&held, newest), Verdict::Repeated);
+    assert_eq!(reading("2", None, true).compare(&held, newest), Verdict::Applied);
 }
 
 #[test]
 fn a_replay_makes_a_stale_value_good_again_and_leaves_its_time() {
-    let held = slot("1", None, Quality::Stale);
+    let (held, newest) = held("1", None, Quality::Stale);
     let reading = reading("1", None, true);
-    assert_eq!(reading.compare(&held), Verdict::Applied);
-    let state = reading.into_state_after(&held.state);
-    assert_eq!((state.quality, state.time), (Quality::Good, held.state.time));
-    assert!(state.received > held.state.received);
+    assert_eq!(reading.compare(&held, newest), Verdict::Applied);
+    let state = reading.into_state_after(&held);
+    assert_eq!((state.quality, state.time), (Quality::Good, held.time()));
+    assert!(state.received > held.unpack().received);
 }
 
 fn recorder(limits: Limits) -> (Arc<Recorder>, Arc<Registry>) {
@@ -82,8 +68,10 @@ fn recorder(limits: Limits) -> (Arc<Recorder>, Arc<Registry>) {
 }
 
 fn add(writing: &mut Writing<'_>, thing: &Arc<Thing>, json: &str) -> Result<(), Refusal> {
-    let Slot { property, address, .. } = slot(json, None, Quality::Good);
-    writing.fold(thing).add(property, address, reading(json, None, false))
+    let (name, adapter) = ("b".into(), "mqtt".into());
+    let told = Told::default();
+    let property = Property { name, slot: 0, adapter, rule: None, told, write: None };
+    writing.fold(thing).add(Arc::new(property), "a/b".into(), reading(json, None, false))
 }
 
 #[test]

@@ -2,27 +2,32 @@
 //! and hand out owned values.
 
 mod action;
+mod body;
 mod desired;
 mod record;
+mod slot;
 mod thing;
 
 use std::borrow::Borrow;
 use std::cmp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashSet;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use thingway_sdk::ThingId;
 
 use crate::log::{Lane, Seq};
 
 pub use action::Action;
+pub(crate) use body::Body;
 pub use desired::{Desired, DesiredStatus};
 pub use record::StateRecord;
-pub use thing::{Description, EventSource, Slot, Thing, ThingView};
+pub use slot::{Slot, SlotRef};
+pub(crate) use thing::Namer;
+pub use thing::{Description, EventSource, Thing, ThingView};
 
 /// All things, by id and in the order of their ids.
 pub struct Registry {
@@ -30,6 +35,8 @@ pub struct Registry {
     /// The same things in code point order of their ids, for paging; changes only when things
     /// come and go.
     ordered: RwLock<BTreeSet<ById>>,
+    /// Who named the things that are gone: their names stay with them.
+    departed: Mutex<HashMap<ThingId, Namer>>,
     properties: AtomicUsize,
     directory: Arc<Lane>,
 }
@@ -38,15 +45,16 @@ pub struct Registry {
 #[derive(Clone)]
 struct ById(Arc<Thing>);
 
+/// For lookups by hash: the order is another.
 impl Borrow<str> for ById {
     fn borrow(&self) -> &str {
-        self.0.id().as_str()
+        self.0.id().as_short()
     }
 }
 
 impl Hash for ById {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id().as_str().hash(state);
+        self.0.id().as_short().hash(state);
     }
 }
 
@@ -75,6 +83,7 @@ impl Default for Registry {
         Self {
             by_id: DashSet::new(),
             ordered: RwLock::default(),
+            departed: Mutex::default(),
             properties: AtomicUsize::new(0),
             directory: Arc::new(Lane::new(ThingId::from_name("directory"))),
         }
@@ -85,10 +94,10 @@ impl Registry {
     /// The thing with this id.
     #[must_use]
     pub fn get(&self, id: &ThingId) -> Option<Arc<Thing>> {
-        self.find(id.as_str())
+        self.find(id.as_short())
     }
 
-    /// The thing with this id, as text.
+    /// The thing with this id, as [`ThingId::shorten`] writes it.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<Thing>> {
         self.by_id.get(id).map(|thing| thing.0.clone())
@@ -137,14 +146,24 @@ impl Registry {
         self.directory.newest()
     }
 
+    /// Who named the thing that has or had this id.
+    pub(crate) fn namer(&self, id: &ThingId) -> Option<Namer> {
+        let living = self.by_id.get(id.as_short()).and_then(|thing| thing.0.namer());
+        living.or_else(|| self.departed.lock().get(id).copied())
+    }
+
     pub(crate) fn insert(&self, thing: Arc<Thing>) {
         self.ordered.write().insert(ById(thing.clone()));
         self.by_id.insert(ById(thing));
     }
 
     pub(crate) fn remove(&self, thing: &Thing) {
-        self.ordered.write().remove(thing.id().as_str());
-        self.by_id.remove(thing.id().as_str());
+        if let Some(known) = self.by_id.remove(thing.id().as_short()) {
+            self.ordered.write().remove(&known);
+        }
+        if let Some(namer) = thing.namer() {
+            self.departed.lock().insert(thing.id().clone(), namer);
+        }
         self.properties.fetch_sub(thing.property_count(), Ordering::Relaxed);
     }
 

@@ -1,15 +1,18 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use parking_lot::{MappedRwLockWriteGuard, RwLock, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockWriteGuard};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Offer, ThingId, Timestamp};
 
 use super::action::{self, Action};
+use super::body::Body;
+use super::slot::{Slot, SlotRef};
 use super::{Desired, DesiredStatus};
-use crate::log::{Lane, Property, Seq, State};
+use crate::log::{Lane, Property, Seq};
 use crate::mapping::{PayloadTemplate, RuleConfig};
 use crate::recorder::Refusal;
 
@@ -18,47 +21,8 @@ use crate::recorder::Refusal;
 pub struct Thing {
     lane: Lane,
     deleted: AtomicBool,
+    namer: AtomicU32,
     body: RwLock<Body>,
-}
-
-#[derive(Clone)]
-struct Body {
-    slots: Vec<Slot>,
-    rule: Option<Arc<RuleConfig>>,
-    /// What most things don't have.
-    extra: Option<Box<Extra>>,
-    created: Timestamp,
-    modified: Timestamp,
-    revision: Seq,
-}
-
-#[derive(Clone, Default)]
-struct Extra {
-    events: Vec<EventSource>,
-    actions: Vec<Action>,
-    description: Option<Description>,
-}
-
-impl Body {
-    fn slot(&self, name: &str) -> Option<&Slot> {
-        self.slots.iter().find(|slot| slot.property.name == name)
-    }
-
-    fn events(&self) -> &[EventSource] {
-        self.extra.as_ref().map_or(&[], |extra| &extra.events)
-    }
-
-    fn actions(&self) -> &[Action] {
-        self.extra.as_ref().map_or(&[], |extra| &extra.actions)
-    }
-
-    fn description(&self) -> Option<&Description> {
-        self.extra.as_ref()?.description.as_ref()
-    }
-
-    fn extra(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
-    }
 }
 
 /// What was registered for a thing over the directory.
@@ -80,25 +44,8 @@ impl Description {
     }
 }
 
-/// One property with its present state.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    /// What stays the same.
-    pub property: Arc<Property>,
-    /// Where in its silo its states come from.
-    pub address: Address,
-    /// The types it was seen with.
-    pub kinds: Kinds,
-    /// Its newest state.
-    pub state: State,
-    /// The sequence number of that state: its entity tag.
-    pub revision: Seq,
-    /// The newest time that the device itself ever told: what is older is not news. The epoch
-    /// when it told none.
-    pub newest_device_time: Timestamp,
-    /// What was asked of it last.
-    pub desired: Option<Box<Desired>>,
-}
+/// Who gave a thing its name: one of those whom `mapping::Names` has numbered.
+pub(crate) type Namer = NonZeroU32;
 
 /// One event that a thing emits.
 #[derive(Debug, Clone)]
@@ -139,16 +86,9 @@ impl ThingView {
 
 impl Thing {
     pub(crate) fn new(id: ThingId, rule: Option<Arc<RuleConfig>>, now: Timestamp) -> Arc<Self> {
-        let body = Body {
-            slots: Vec::new(),
-            rule,
-            extra: None,
-            created: now,
-            modified: now,
-            revision: Seq::default(),
-        };
-        let lane = Lane::new(id);
-        Arc::new(Self { lane, deleted: AtomicBool::new(false), body: RwLock::new(body) })
+        let body = RwLock::new(Body::new(rule, now));
+        let (deleted, namer) = (AtomicBool::new(false), AtomicU32::new(0));
+        Arc::new(Self { lane: Lane::new(id), deleted, namer, body })
     }
 
     /// Its id.
@@ -169,18 +109,26 @@ impl Thing {
         self.deleted.load(Ordering::Acquire)
     }
 
+    /// Who gave it its name.
+    pub(crate) fn namer(&self) -> Option<Namer> {
+        NonZeroU32::new(self.namer.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_namer(&self, namer: Namer) {
+        self.namer.store(namer.get(), Ordering::Relaxed);
+    }
+
     /// The whole thing as it is now.
     #[must_use]
     pub fn view(&self) -> ThingView {
-        let body = self.body.read().clone();
-        let extra = body.extra.map(|extra| *extra).unwrap_or_default();
+        let body = self.body.read();
         ThingView {
             id: self.id().clone(),
-            slots: body.slots,
-            events: extra.events,
-            actions: extra.actions,
-            rule: body.rule,
-            description: extra.description.map(|description| description.members),
+            slots: body.slots().map(|slot| slot.to_slot()).collect(),
+            events: body.events().to_vec(),
+            actions: body.actions().to_vec(),
+            rule: body.rule.clone(),
+            description: body.description().map(|description| description.members.clone()),
             created: body.created,
             modified: body.modified,
         }
@@ -195,49 +143,48 @@ impl Thing {
     /// One property with its state, by name.
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<Slot> {
-        self.with_slot(name, Slot::clone)
+        self.with_slot(name, |slot| slot.to_slot())
     }
 
     /// Looks at one property without copying it; `look` must be short.
-    pub fn with_slot<R>(&self, name: &str, look: impl FnOnce(&Slot) -> R) -> Option<R> {
-        self.body.read().slot(name).map(look)
+    pub fn with_slot<R>(&self, name: &str, look: impl FnOnce(SlotRef<'_>) -> R) -> Option<R> {
+        self.body.read().named(name).map(look)
     }
 
     /// One property without its state, by name.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<Arc<Property>> {
-        self.with_slot(name, |slot| slot.property.clone())
+        self.with_slot(name, |slot| slot.property().clone())
     }
 
     /// One property with its state, by its place.
     #[must_use]
     pub fn slot_at(&self, index: usize) -> Option<Slot> {
-        self.body.read().slots.get(index).cloned()
+        self.body.read().slot(index).map(|slot| slot.to_slot())
     }
 
     /// What stays the same of the property in a place, and where its states come from.
     pub(crate) fn property_at(&self, index: usize) -> Option<(Arc<Property>, Address)> {
         let body = self.body.read();
-        let slot = body.slots.get(index)?;
-        Some((slot.property.clone(), slot.address.clone()))
+        let slot = body.slot(index)?;
+        Some((slot.property().clone(), slot.address().clone()))
     }
 
     /// Looks at every property without copying them; `look` must be short.
-    pub fn each_slot(&self, look: impl FnMut(&Slot)) {
-        self.body.read().slots.iter().for_each(look);
+    pub fn each_slot(&self, look: impl FnMut(SlotRef<'_>)) {
+        self.body.read().slots().for_each(look);
     }
 
     /// How many properties it has.
     #[must_use]
     pub fn property_count(&self) -> usize {
-        self.body.read().slots.len()
+        self.body.read().len()
     }
 
     /// Whether a device reports it; otherwise it is known by its registration alone.
     #[must_use]
     pub fn is_reported(&self) -> bool {
-        let body = self.body.read();
-        !body.slots.is_empty() || !body.events().is_empty() || !body.actions().is_empty()
+        self.body.read().is_reported()
     }
 
     /// One event that it emits, by name.
@@ -268,32 +215,26 @@ impl Thing {
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         let body = self.body.read();
-        let values: usize = body.slots.iter().map(|slot| slot.state.value.heap_bytes()).sum();
+        let values: usize = body.slots().map(|slot| slot.state().heap_bytes()).sum();
         values + body.description().map_or(0, |description| description.bytes)
     }
 
     /// Notes what is asked of a property; its reported state stays as it is.
     pub fn set_desired(&self, index: usize, desired: Desired) {
-        if let Some(slot) = self.body.write().slots.get_mut(index) {
-            slot.desired = Some(Box::new(desired));
-        }
+        self.body.write().set_desired(index, desired);
     }
 
     /// Notes how far what was asked got, unless something newer was asked since.
     pub fn settle_desired(&self, index: usize, command: &str, status: DesiredStatus) {
-        let mut body = self.body.write();
-        let desired = body.slots.get_mut(index).and_then(|slot| slot.desired.as_deref_mut());
-        if let Some(desired) = desired.filter(|desired| desired.command == command) {
-            desired.status = status;
-        }
+        self.body.write().settle_desired(index, command, status);
     }
 }
 
 /// The fold: only the recorder calls these, under its own lock.
 impl Thing {
     /// Its properties, held for as long as one message is folded.
-    pub(crate) fn slots_mut(&self) -> MappedRwLockWriteGuard<'_, Vec<Slot>> {
-        RwLockWriteGuard::map(self.body.write(), |body| &mut body.slots)
+    pub(crate) fn hold(&self) -> RwLockWriteGuard<'_, Body> {
+        self.body.write()
     }
 
     /// True when the event, or a type of its data, is new.
@@ -362,8 +303,6 @@ impl Thing {
         let mut body = self.body.write();
         body.modified = now;
         body.revision = revision;
-        // Descriptions change seldom: time to give back what the list grew beyond its need.
-        body.slots.shrink_to_fit();
     }
 
     pub(crate) fn mark_deleted(&self) {

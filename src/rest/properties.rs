@@ -141,7 +141,7 @@ pub(super) fn property(thing: &Thing, name: &str) -> Result<Slot, Problem> {
     const LISTED: usize = 20;
     thing.slot(name).ok_or_else(|| {
         let mut names = Vec::new();
-        thing.each_slot(|slot| names.push(slot.property.name.clone()));
+        thing.each_slot(|slot| names.push(slot.property().name.clone()));
         names.truncate(LISTED);
         let known = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
         let id = thing.id();

@@ -24,8 +24,12 @@ pub(super) struct Reading {
 impl Reading {
     /// Of one property.
     pub(super) fn of(slot: &Slot) -> Self {
-        let measured = Some((slot.state.time, slot.state.quality));
-        Self { revision: slot.revision, measured }
+        Self::of_one(slot.revision, slot.state.time, slot.state.quality)
+    }
+
+    /// Of one property, given what there is to say.
+    pub(super) fn of_one(revision: Seq, time: Timestamp, quality: Quality) -> Self {
+        Self { revision, measured: Some((time, quality)) }
     }
 
     /// Of several, with the newest revision among them.
@@ -38,12 +42,12 @@ impl Reading {
         let mut newest = Seq::default();
         let mut before = b'{';
         thing.each_slot(|slot| {
-            newest = newest.max(slot.revision);
+            newest = newest.max(slot.revision());
             body.push(before);
             before = b',';
-            Value::Text(slot.property.name.clone()).write_json(body);
+            Value::Text(slot.property().name.clone()).write_json(body);
             body.push(b':');
-            slot.state.value.write_json(body);
+            slot.state().write_json(body);
         });
         if before == b'{' {
             body.push(before);

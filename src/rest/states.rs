@@ -153,11 +153,11 @@ fn oldest_first(things: &[Arc<Thing>], query: &Query) -> (Vec<Found>, Option<Seq
             continue;
         }
         thing.each_slot(|slot| {
-            let Slot { property, state, revision, .. } = slot;
-            if *revision <= since || !filter.admits_state(thing.id(), property, state) {
+            let (revision, quality) = (slot.revision(), slot.state().quality());
+            if revision <= since || !filter.admits_state(thing.id(), slot.property(), quality) {
                 return;
             }
-            lowest.push((*revision, index, property.slot));
+            lowest.push((revision, index, slot.index()));
             if lowest.len() > query.limit {
                 lowest.pop();
                 more = true;

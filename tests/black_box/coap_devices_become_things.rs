@@ -42,6 +42,14 @@ async fn a_device_of_libcoap_is_read_followed_and_written() {
     let long = json!("x".repeat(3000)).to_string();
     put(&gateway, &property("example_data"), &long).await.must(204);
     gateway.value_becomes(&thing, "example_data", &long).await;
+
+    // What it calls text is text, but for numbers.
+    for (text, value) in
+        [("\"null\"", "\"null\""), ("\"true\"", "\"true\""), ("\"21.50\"", "21.50")]
+    {
+        put(&gateway, &property("example_data"), text).await.must(204);
+        gateway.value_becomes(&thing, "example_data", value).await;
+    }
     gateway.finish().await;
 }
 

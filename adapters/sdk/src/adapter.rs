@@ -45,7 +45,7 @@ pub trait Adapter: Send + Sync + 'static {
 
 /// Where something is within its silo: an MQTT topic, a CoAP path, a Modbus register.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Address(Arc<str>);
+pub struct Address(SmolStr);
 
 impl Address {
     /// The address as its protocol writes it.
@@ -57,7 +57,7 @@ impl Address {
 
 impl From<&str> for Address {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self(SmolStr::new(text))
     }
 }
 

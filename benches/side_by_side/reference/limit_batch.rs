@@ -14,8 +14,8 @@ use crate::client::mqtt::{Qos, connect, subscribe};
 
 /// What the reading thread and the web server share.
 #[derive(Default)]
-struct Hub {
-    count: AtomicUsize,
+pub(super) struct Hub {
+    pub(super) count: AtomicUsize,
     followers: Mutex<Vec<TcpStream>>,
 }
 
@@ -106,7 +106,7 @@ impl Hub {
     }
 }
 
-fn accept(listener: &TcpListener, hub: &Arc<Hub>) {
+pub(super) fn accept(listener: &TcpListener, hub: &Arc<Hub>) {
     for stream in listener.incoming().flatten() {
         let hub = hub.clone();
         spawn(move || serve(stream, &hub));

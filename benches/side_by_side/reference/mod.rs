@@ -1,6 +1,7 @@
 //! What the gateway is compared with. Each is a process of its own: this binary, started anew
 //! with `--reference`.
 
+mod coap_loop;
 mod limit;
 mod limit_batch;
 mod naive;
@@ -23,6 +24,8 @@ pub(crate) enum Reference {
     LimitBatch,
     /// A loop of POST requests.
     Posts,
+    /// A blocking socket and a decoder of CoAP.
+    CoapLoop,
 }
 
 impl Reference {
@@ -33,6 +36,7 @@ impl Reference {
             Self::Naive => runtime()?.block_on(naive::run(peer)),
             Self::Limit => runtime()?.block_on(limit::run(peer)),
             Self::Posts => runtime()?.block_on(posts::run(args)),
+            Self::CoapLoop => coap_loop::run(&args.peers),
         }
     }
 }

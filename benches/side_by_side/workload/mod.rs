@@ -1,6 +1,7 @@
 //! What is measured, one file each.
 
 mod bulk;
+mod coap;
 mod embedded;
 mod fan_out;
 mod flood;
@@ -8,6 +9,7 @@ mod get;
 mod growth;
 mod idle;
 mod ingest;
+mod mapped;
 mod memory;
 mod pour;
 mod pushed;
@@ -28,6 +30,8 @@ pub(crate) enum Workload {
     Ingest,
     /// The same through the broker inside the gateway
     Embedded,
+    /// Devices that a bridge announced, against the same ones unannounced
+    Mapped,
     /// GET of one property
     Get,
     /// GET of many values at once
@@ -48,6 +52,8 @@ pub(crate) enum Workload {
     Growth,
     /// A flood of topics beyond the limit
     Flood,
+    /// Notifications of CoAP devices
+    Coap,
 }
 
 /// What the workloads share.
@@ -61,6 +67,7 @@ impl Workload {
     pub(crate) const ALL: &[Self] = &[
         Self::Ingest,
         Self::Embedded,
+        Self::Mapped,
         Self::Get,
         Self::Bulk,
         Self::Freshness,
@@ -71,12 +78,14 @@ impl Workload {
         Self::Start,
         Self::Growth,
         Self::Flood,
+        Self::Coap,
     ];
 
     fn run(self, bench: &Bench<'_>) -> Result<Vec<Section>> {
         Ok(match self {
             Self::Ingest => ingest::run(bench),
             Self::Embedded => embedded::run(bench),
+            Self::Mapped => mapped::run(bench),
             Self::Get => get::run(bench),
             Self::Bulk => bulk::run(bench),
             Self::Freshness => pushed::freshness(bench),
@@ -87,6 +96,7 @@ impl Workload {
             Self::Start => start::run(bench),
             Self::Growth => return growth::run(bench),
             Self::Flood => flood::run(bench),
+            Self::Coap => coap::run(bench),
         })
     }
 }

@@ -34,8 +34,7 @@ async fn states_of(id: &str, client: &Client) -> Result<Vec<State>, Failure> {
     let all: Vec<State> = client.all(client.url(&["properties"], &[("thing", id)])).await?;
     let id =
         ThingId::resolve(id).map_err(|error| Failure::new(Exit::NotFound, error.to_string()))?;
-    let mut states: Vec<State> =
-        all.into_iter().filter(|state| state.thing == id.as_str()).collect();
+    let mut states: Vec<State> = all.into_iter().filter(|state| state.thing == id.uri()).collect();
     states.sort_by(|a, b| a.property.cmp(&b.property));
     Ok(states)
 }

@@ -22,7 +22,7 @@ use thingway_sdk::{Payload, Timestamp, Value};
 
 use super::leaves::leaves;
 use super::{Action, Convention, Found, Incoming, Meaning, Step, Taken};
-use crate::mapping::{PropertyRule, RuleConfig};
+use crate::mapping::{PayloadTemplate, PropertyRule, RuleConfig};
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -151,9 +151,8 @@ impl Stage {
                 let shown = json!({
                     "title": title,
                     "topic": form.address.as_str(),
-                    "payload": payload.map(|payload| {
-                        let input = Value::Json(r#"{"input":1}"#.into());
-                        String::from_utf8(payload.fill(&input)).unwrap()
+                    "payload": payload.and_then(|payload| {
+                        text(&payload, &Value::Json(r#"{"input":1}"#.into()))
                     }),
                 });
                 let actions = self.thing(&rule).entry("actions").or_insert_with(|| json!({}));
@@ -224,11 +223,19 @@ fn json(value: &Value) -> Json {
     serde_json::from_str(&value.to_json()).unwrap()
 }
 
+/// What a payload says of a value, where it is text: what is not may have the time in it.
+fn text(payload: &PayloadTemplate, value: &Value) -> Option<String> {
+    let text = String::from_utf8(payload.fill(value).ok()?).ok()?;
+    (!text.contains(char::is_control)).then_some(text)
+}
+
 fn of_rule(rule: &PropertyRule) -> Map<String, Json> {
     let write = rule.write.as_ref().map(|write| {
-        let payload = String::from_utf8(write.payload.fill(&Value::Text("…".into()))).unwrap();
         let topic = write.topic.fill(&Vec::new());
-        if payload == "…" { topic } else { format!("{topic} {payload}") }
+        match text(&write.payload, &Value::Text("…".into())).as_deref() {
+            None | Some("…") => topic,
+            Some(payload) => format!("{topic} {payload}"),
+        }
     });
     let members = [
         ("title", json!(rule.title)),

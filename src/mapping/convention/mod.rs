@@ -14,12 +14,14 @@ mod cloudevents;
 mod fixtures;
 mod forms;
 mod growing;
+mod home_assistant;
 mod homie;
 mod leaves;
 mod lorawan;
 mod meaning;
 mod members;
 mod shelly;
+mod sparkplug;
 mod standard;
 mod tasmota;
 mod units;
@@ -30,6 +32,7 @@ use std::borrow::Cow;
 use thingway_sdk::{Payload, Timestamp};
 
 pub(super) use meaning::{Action, Found, Meaning, Step};
+pub(super) use sparkplug::MetricCommand;
 pub use standard::Known;
 pub(super) use standard::{Concerned, Conventions, Interpreted};
 

@@ -1,9 +1,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::cloudevents::CloudEvents;
+use super::home_assistant::HomeAssistant;
 use super::homie::Homie;
 use super::lorawan::{ChirpStack, TheThingsStack};
 use super::shelly::Shelly;
+use super::sparkplug::Sparkplug;
 use super::tasmota::Tasmota;
 use super::zigbee2mqtt::Zigbee2Mqtt;
 use super::{Convention, Incoming, Meaning, Taken};
@@ -34,6 +36,8 @@ pub(in crate::mapping) struct Interpreted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Known {
+    /// Sparkplug B.
+    Sparkplug,
     /// Homie, versions 3 to 5.
     Homie,
     /// Zigbee2MQTT.
@@ -47,19 +51,23 @@ pub enum Known {
     TheThingsStack,
     /// ChirpStack, version 4.
     Chirpstack,
+    /// Home Assistant's MQTT discovery.
+    HomeAssistant,
     /// CloudEvents in JSON.
     Cloudevents,
 }
 
 impl Known {
     /// All of them, in the order in which they are asked.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
+        Self::Sparkplug,
         Self::Homie,
         Self::Zigbee2Mqtt,
         Self::Tasmota,
         Self::Shelly,
         Self::TheThingsStack,
         Self::Chirpstack,
+        Self::HomeAssistant,
         Self::Cloudevents,
     ];
 
@@ -72,6 +80,8 @@ impl Known {
             Self::TheThingsStack => Box::<TheThingsStack>::default(),
             Self::Chirpstack => Box::<ChirpStack>::default(),
             Self::Cloudevents => Box::<CloudEvents>::default(),
+            Self::Sparkplug => Box::<Sparkplug>::default(),
+            Self::HomeAssistant => Box::<HomeAssistant>::default(),
         }
     }
 }
@@ -91,10 +101,11 @@ impl Conventions {
 
     /// Those that an address may concern.
     pub(in crate::mapping) fn concerned(&self, address: &str) -> Concerned {
-        let concerns = |(number, convention): (usize, &Box<dyn Convention>)| {
-            u16::from(convention.concerns(address)) << number
-        };
-        Concerned(self.0.iter().enumerate().map(concerns).sum())
+        let mut concerned = 0;
+        for (number, convention) in self.0.iter().enumerate() {
+            concerned |= u16::from(convention.concerns(address)) << number;
+        }
+        Concerned(concerned)
     }
 
     /// What a message means to the first of these that understands it.

@@ -31,6 +31,18 @@ impl WriteRule {
         Self { topic: TextTemplate::literal(topic), payload, retain: false, qos: default_qos() }
     }
 
+    /// The same at this quality of service (2 where it is above), and kept by the broker or not.
+    #[must_use]
+    pub fn with(self, qos: u8, retain: bool) -> Self {
+        Self { qos: Qos(qos.min(2)), retain, ..self }
+    }
+
+    /// Where an action goes that is asked for like this.
+    pub(in crate::mapping) fn form_of_action(&self) -> Form {
+        let form = self.target(&Captures::new()).form;
+        Form { operation: Operation::InvokeAction, ..form }
+    }
+
     /// Where a write goes, with these levels of the rule's topic.
     pub(crate) fn target(&self, captures: &Captures<'_>) -> WriteTarget {
         let terms = [

@@ -61,14 +61,14 @@ impl Events {
             What::Event(name, _, time) => (EVENT_OCCURRED, name, *time),
             What::Directory(..) => return None,
         };
-        let subject = [change.thing().as_str(), "/", name].concat();
+        let subject = [&change.thing().uri(), "/", name].concat();
         Some(self.about(kind, subject, change.seq, time, &frames::record(change)))
     }
 
     /// The newest state of a property: the same event as the change that brought it.
     pub(super) fn newest(&self, newest: &Newest) -> Event {
         let slot = &newest.slot;
-        let subject = [newest.thing.id().as_str(), "/", &slot.property.name].concat();
+        let subject = [&newest.thing.id().uri(), "/", &slot.property.name].concat();
         let record = frames::newest_record(newest);
         self.about(PROPERTY_CHANGED, subject, slot.revision, slot.state.time, &record)
     }

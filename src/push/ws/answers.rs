@@ -29,7 +29,8 @@ pub(super) fn read(thing: &Thing, request: &Request<'_>) -> Result<Reply, Proble
 
 pub(super) fn read_all(thing: &Thing, head: &Head) -> Reply {
     let mut values = Vec::with_capacity(thing.property_count());
-    thing.each_slot(|slot| values.push((slot.property.name.clone(), slot.state.value.clone())));
+    thing
+        .each_slot(|slot| values.push((slot.property().name.clone(), slot.state().unpack().value)));
     answer_values(head, &values)
 }
 

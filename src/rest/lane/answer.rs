@@ -14,7 +14,6 @@ use crate::rest::{App, COMPRESSED_FROM, NOSNIFF};
 /// What one answer leaves for the next: memory, and dates that are often the same again.
 #[derive(Default)]
 pub(super) struct Scratch {
-    id: String,
     pub(super) body: Vec<u8>,
     modified: HttpDate,
     now: HttpDate,
@@ -71,12 +70,12 @@ impl Scratch {
         if pick(plain.accept.as_slice(), forms) != Some(JSON) {
             return None;
         }
-        let thing = app.registry.find(ThingId::complete(thing, &mut self.id).ok()?)?;
+        let thing = app.registry.find(ThingId::shorten(thing).ok()?)?;
         match plain.target {
             Target::Properties { .. } => Some(Reading::of_all(&thing, &mut self.body)),
             Target::Property { name, .. } => thing.with_slot(name, |slot| {
-                slot.state.value.write_json(&mut self.body);
-                Reading::of(slot)
+                slot.state().write_json(&mut self.body);
+                Reading::of_one(slot.revision(), slot.state().time(), slot.state().quality())
             }),
         }
     }

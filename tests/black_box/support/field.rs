@@ -73,7 +73,7 @@ impl Field {
             commands: Mutex::default(),
             held: watch::Sender::new(false),
         });
-        let names = Arc::new(Names::default());
+        let names = Arc::new(Names::new(registry.clone()));
         let mapper =
             Mapper::new("field".into(), &MappingConfig::default(), &rules, names, limits.clone());
         let silo = Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 100);

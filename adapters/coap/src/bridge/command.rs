@@ -117,7 +117,9 @@ fn outcome(response: &Response) -> Result<Acknowledgement, AdapterError> {
 fn result(response: &Response) -> Option<Value> {
     let payload = Payload {
         bytes: response.payload.clone(),
-        content_type: response.content_format().and_then(value_type),
+        content_type: response
+            .content_format()
+            .and_then(|format| value_type(format, &response.payload)),
     };
     let decoded = codec::decode(&payload, &RESULT, &mut Passed).ok()?;
     codec::whole(&payload, decoded.encoding, &RESULT)

@@ -366,10 +366,11 @@ impl Entry {
 
     fn report(&self, format: Option<u16>, retained: bool, out: &mut Vec<Report>) {
         let Some(bytes) = self.body.clone() else { return };
+        let content_type = format.and_then(|format| value_type(format, &bytes));
         out.push(Report::Observed(Observation {
             address: self.resource.address.clone(),
             about: Some(self.subject.clone()),
-            payload: Payload { bytes, content_type: format.and_then(value_type) },
+            payload: Payload { bytes, content_type },
             received: Timestamp::now(),
             // The first that is heard tells how it is, not that something happened.
             retained,

@@ -116,9 +116,10 @@ impl Resource {
 }
 
 /// What the gateway is told that a body is. Constrained devices call numbers text, too: there the
-/// bytes decide.
-pub(crate) fn value_type(format: u16) -> Option<SmolStr> {
-    (format != TEXT).then(|| media_type(format))
+/// bytes decide. All other text is text, `true` and `null` as well.
+pub(crate) fn value_type(format: u16, body: &[u8]) -> Option<SmolStr> {
+    let begins_a_number = matches!(body.trim_ascii_start().first(), Some(b'0'..=b'9' | b'-'));
+    (format != TEXT || !begins_a_number).then(|| media_type(format))
 }
 
 /// The media type of a format; one that is not known here is bytes.
@@ -165,6 +166,18 @@ mod tests {
         assert_eq!(form.content_type.as_deref(), Some("application/cbor"));
         assert_eq!(form.terms["cov:contentFormat"], Value::Number(60.into()));
         assert_eq!(subject.title.as_deref(), Some("Relay"));
+    }
+
+    #[test]
+    fn text_may_be_a_number_and_nothing_else() {
+        for number in ["21.5", " 7", "-3"] {
+            assert_eq!(value_type(TEXT, number.as_bytes()), None, "{number}");
+        }
+        for text in ["true", "null", "{}", "\"a\"", "on", ""] {
+            let told = value_type(TEXT, text.as_bytes());
+            assert_eq!(told.as_deref(), Some("text/plain;charset=utf-8"), "{text}");
+        }
+        assert_eq!(value_type(JSON, b"null").as_deref(), Some("application/json"));
     }
 
     #[test]

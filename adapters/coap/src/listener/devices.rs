@@ -40,12 +40,12 @@ impl Routes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The longest that fits: an endpoint of a sector may be called like another's resource.
+    /// The route with what stands in front of the address: all up to its first slash.
     fn find(&self, address: &Address) -> Option<(String, Route)> {
-        let routes = self.lock();
-        let fitting = routes.iter().filter(|(prefix, _)| address.as_str().starts_with(*prefix));
-        let (prefix, route) = fitting.max_by_key(|(prefix, _)| prefix.len())?;
-        Some((prefix.clone(), route.clone()))
+        let (endpoint, _) = address.as_str().split_once('/')?;
+        let prefix = format!("{endpoint}/");
+        let route = self.lock().get(&prefix)?.clone();
+        Some((prefix, route))
     }
 
     pub(super) async fn carry(&self, command: Command) -> Result<Acknowledgement, AdapterError> {
@@ -160,12 +160,13 @@ impl Devices {
     }
 }
 
-/// What stands in front of an endpoint's addresses: `{ep}/`, or `{d}/{ep}/`.
+/// What stands in front of an endpoint's addresses: `{ep}/`, or `{ep};d={d}/`. Neither slashes nor
+/// semicolons of a name stand there as such, so that nobody's resource is called like another's.
 fn prefix(name: &EndpointName) -> String {
     let escaped = |text: &str| segment(text).unwrap_or_default();
     match &name.sector {
         None => format!("{}/", escaped(&name.endpoint)),
-        Some(sector) => format!("{}/{}/", escaped(sector), escaped(&name.endpoint)),
+        Some(sector) => format!("{};d={}/", escaped(&name.endpoint), escaped(sector)),
     }
 }
 
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sector_stands_before_the_endpoint() {
+    fn an_endpoint_of_a_sector_is_no_resource_of_another() {
         let name = |sector: Option<&str>| EndpointName {
             endpoint: "node/1".into(),
             sector: sector.map(Into::into),
@@ -230,7 +231,9 @@ mod tests {
             (prefix(&name(None)), thing(&name(None))),
             ("node%2F1/".into(), "node/1".into())
         );
-        assert_eq!(prefix(&name(Some("floor"))), "floor/node%2F1/");
+        assert_eq!(prefix(&name(Some("floor"))), "node%2F1;d=floor/");
+        let like_it = EndpointName { endpoint: "node/1;d=floor".into(), sector: None };
+        assert_eq!(prefix(&like_it), "node%2F1%3Bd%3Dfloor/");
         assert_eq!(thing(&name(Some("floor"))), "floor/node/1");
     }
 }

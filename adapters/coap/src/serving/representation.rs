@@ -34,7 +34,7 @@ pub(super) fn accepted(request: &Request, offered: &[u16]) -> Result<u16, Respon
 
 /// The name of a property's record in SenML: unique among all gateways' (RFC 8428, section 4.5.1).
 pub(super) fn full_name(thing: &str, property: &str) -> String {
-    let id = ThingId::resolve(thing).map_or_else(|_| thing.to_owned(), String::from);
+    let id = ThingId::resolve(thing).map_or_else(|_| thing.to_owned(), |id| id.to_string());
     format!("{id}:{property}")
 }
 

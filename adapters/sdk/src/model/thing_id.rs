@@ -1,15 +1,20 @@
-use std::borrow::Borrow;
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use smol_str::{SmolStr, format_smolstr};
 
 /// The URI that identifies a thing, as a Thing Description demands (TD 1.1, section 5.3.1.1 `id`).
 ///
-/// Cheap to clone. Things that the gateway makes have ids `urn:thingway:<name>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ThingId(Arc<str>);
+/// Cheap to clone, and without an allocation for names of up to 23 bytes. Things that the gateway
+/// makes have ids `urn:thingway:<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ThingId(
+    /// In the short form: see [`ThingId::shorten`].
+    SmolStr,
+);
 
 /// An id that is no URI.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +31,10 @@ impl ThingId {
     /// The id of a thing that the gateway names itself.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        Self(format!("{}{name}", Self::PREFIX).into())
+        Self(match name.is_empty() || name.contains(':') {
+            true => format_smolstr!("{}{name}", Self::PREFIX),
+            false => SmolStr::new(name),
+        })
     }
 
     /// Resolves what a caller wrote: a full id, or a bare name (no colon) against `urn:thingway:`.
@@ -35,15 +43,15 @@ impl ThingId {
     /// When it is empty, longer than 1,024 bytes, holds a character that no URI has, or has a
     /// colon but no scheme before it (RFC 3986, sections 2 and 3.1).
     pub fn resolve(written: &str) -> Result<Self, InvalidThingId> {
-        Self::complete(written, &mut String::new()).map(|id| Self(id.into()))
+        Self::shorten(written).map(|short| Self(SmolStr::new(short)))
     }
 
-    /// The same as text, for who looks a thing up and keeps no id: `room` takes what a bare name
-    /// is completed to, so that its memory serves many times.
+    /// The shortest text that resolves to the same id, for who looks a thing up and keeps no id:
+    /// the bare name where there is one, else the whole URI.
     ///
     /// # Errors
     /// As [`ThingId::resolve`].
-    pub fn complete<'a>(written: &'a str, room: &'a mut String) -> Result<&'a str, InvalidThingId> {
+    pub fn shorten(written: &str) -> Result<&str, InvalidThingId> {
         let scheme = written.split_once(':').map(|(scheme, _)| scheme);
         let has_scheme = scheme.is_none_or(|scheme| {
             scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -56,25 +64,34 @@ impl ThingId {
         {
             return Err(InvalidThingId(written.chars().take(80).collect()));
         }
-        if scheme.is_some() {
-            return Ok(written);
-        }
-        room.clear();
-        room.push_str(Self::PREFIX);
-        room.push_str(written);
-        Ok(room)
+        let bare = written.strip_prefix(Self::PREFIX);
+        Ok(bare.filter(|bare| !bare.is_empty() && !bare.contains(':')).unwrap_or(written))
+    }
+
+    /// See [`ThingId::shorten`].
+    #[must_use]
+    pub fn as_short(&self) -> &str {
+        &self.0
     }
 
     /// The whole URI.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn uri(&self) -> Cow<'_, str> {
+        let (prefix, rest) = self.parts();
+        if prefix.is_empty() { rest.into() } else { format!("{prefix}{rest}").into() }
     }
 
     /// The name without `urn:thingway:`; the whole URI for other ids.
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.strip_prefix(Self::PREFIX).unwrap_or(&self.0)
+    }
+
+    /// What the short form leaves out of the URI, and the short form.
+    fn parts(&self) -> (&'static str, &str) {
+        // By bytes: the registry compares ids often when things come.
+        let prefix = if self.0.as_bytes().contains(&b':') { "" } else { Self::PREFIX };
+        (prefix, &self.0)
     }
 }
 
@@ -90,15 +107,34 @@ fn may_stand_in_a_uri(byte: u8) -> bool {
         )
 }
 
-impl fmt::Display for ThingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// In code point order of the whole URIs.
+impl Ord for ThingId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let ((prefix, rest), (others, other)) = (self.parts(), other.parts());
+        if prefix == others {
+            return rest.cmp(other);
+        }
+        prefix.bytes().chain(rest.bytes()).cmp(others.bytes().chain(other.bytes()))
     }
 }
 
-impl Borrow<str> for ThingId {
-    fn borrow(&self) -> &str {
-        &self.0
+impl PartialOrd for ThingId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for ThingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (prefix, rest) = self.parts();
+        f.write_str(prefix)?;
+        f.write_str(rest)
+    }
+}
+
+impl Serialize for ThingId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -110,12 +146,6 @@ impl TryFrom<String> for ThingId {
     }
 }
 
-impl From<ThingId> for String {
-    fn from(id: ThingId) -> Self {
-        id.0.as_ref().to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +153,7 @@ mod tests {
     #[test]
     fn a_bare_name_resolves_against_the_gateways_own_urn() {
         let id = ThingId::resolve("home.lamp").unwrap();
-        assert_eq!(id.as_str(), "urn:thingway:home.lamp");
+        assert_eq!((id.uri(), id.to_string()), ("urn:thingway:home.lamp".into(), id.uri().into()));
         assert_eq!(id.name(), "home.lamp");
         assert_eq!(id, ThingId::resolve("urn:thingway:home.lamp").unwrap());
     }
@@ -139,5 +169,19 @@ mod tests {
         for bad in ["", "a b", "a\nb", "a\"<b", "grün", ":a", "1:a", &"x".repeat(1025)] {
             assert!(ThingId::resolve(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn ids_are_in_the_order_of_their_uris() {
+        let written =
+            ["http://a", "urn:thingway:a", "b", "urn:thingway:a:b", "urn:thingway:", "z:z"];
+        let mut ids: Vec<_> = written.map(|one| ThingId::resolve(one).unwrap()).into();
+        ids.sort();
+        let sorted: Vec<_> = ids.iter().map(|id| id.uri().into_owned()).collect();
+        let mut uris: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        uris.sort();
+        assert_eq!(sorted, uris);
+        assert!(ids.iter().all(|id| ThingId::resolve(&id.to_string()).unwrap() == *id));
+        assert!(ids.iter().all(|id| ThingId::from_name(id.name()) == *id || id.uri() == id.name()));
     }
 }

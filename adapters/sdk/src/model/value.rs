@@ -49,8 +49,9 @@ impl Number {
         }
     }
 
-    /// For literals that a JSON parser has already checked.
-    pub(crate) fn from_checked(literal: &str) -> Self {
+    /// Takes a literal that [`Number::parse`] or a JSON parser has already checked.
+    #[must_use]
+    pub fn from_checked(literal: &str) -> Self {
         Self(SmolStr::new(literal))
     }
 

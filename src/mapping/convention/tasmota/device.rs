@@ -278,9 +278,14 @@ impl Device {
         time: Option<Timestamp>,
         meaning: &mut Meaning,
     ) -> Taken {
+        let before = self.units.clone();
         let is_reading =
             |(name, value): &(SmolStr, Value)| name != "Time" && !self.units.note(name, value);
         let readings: Vec<_> = all.into_iter().filter(is_reading).collect();
+        if self.units != before {
+            // Described anew, with the units that the device was told to use.
+            self.thing.amend(|rule| rule.properties.retain(|_, known| known.unit.is_none()));
+        }
         for (name, _) in &readings {
             self.learn(name, meaning);
         }

@@ -9,7 +9,7 @@ use crate::mapping::convention::forms::{published, written};
 use crate::mapping::convention::{Action, units};
 
 /// The units that a device was told to use, as it names them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DeviceUnits {
     temperature: String,
     pressure: String,
@@ -42,13 +42,20 @@ impl DeviceUnits {
         true
     }
 
+    /// What is measured under this name.
+    fn measured(&self, name: &str) -> PropertyRule {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        if is_temperature(last) && self.temperature == "F" {
+            let (unit, unit_in_payload) = (Some("Cel".to_owned()), Some("degF".to_owned()));
+            return PropertyRule { unit, unit_in_payload, ..PropertyRule::default() };
+        }
+        PropertyRule { unit: self.of(name), ..PropertyRule::default() }
+    }
+
     fn of(&self, name: &str) -> Option<String> {
         let last = name.rsplit('.').next().unwrap_or(name);
         let unit = match last {
-            "Temperature" | "DewPoint" | "HeatIndex" | "FeelsLike" => match &*self.temperature {
-                "F" => "°F",
-                other => other,
-            },
+            _ if is_temperature(last) => &self.temperature,
             "Pressure" | "SeaPressure" => &self.pressure,
             "Humidity" => "%RH",
             "Illuminance" | "Illuminance1" | "Illuminance2" => "lx",
@@ -67,6 +74,10 @@ impl DeviceUnits {
         };
         Some(units::senml(unit).unwrap_or(unit).to_owned())
     }
+}
+
+fn is_temperature(name: &str) -> bool {
+    matches!(name, "Temperature" | "DewPoint" | "HeatIndex" | "FeelsLike")
 }
 
 fn energy(name: &str) -> Option<&'static str> {
@@ -106,7 +117,7 @@ impl Ways {
     pub(super) fn describe(&self, name: &str, units: &DeviceUnits) -> PropertyRule {
         self.switchable(name)
             .or_else(|| self.adjustable(name))
-            .unwrap_or_else(|| PropertyRule { unit: units.of(name), ..PropertyRule::default() })
+            .unwrap_or_else(|| units.measured(name))
     }
 
     /// What a shutter does on its own, when its position is what was seen.
@@ -211,6 +222,8 @@ mod tests {
         }
         let mut others = DeviceUnits::default();
         assert!(others.note("TempUnit", &Value::Text("F".into())));
-        assert_eq!(others.of("AM2301.Temperature").as_deref(), Some("°F"));
+        let measured = others.measured("AM2301.Temperature");
+        assert_eq!(measured.unit.as_deref(), Some("Cel"), "one unit for all");
+        assert_eq!(measured.unit_in_payload.as_deref(), Some("degF"));
     }
 }

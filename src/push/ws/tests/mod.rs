@@ -127,7 +127,7 @@ impl World {
         assert_eq!(answer["messageType"], "response", "{answer}");
         assert_eq!(answer["operation"], operation, "{answer}");
         assert_eq!(answer["correlationID"], request["correlationID"], "{answer}");
-        assert_eq!(answer["thingID"], ThingId::resolve(thing).unwrap().as_str(), "{answer}");
+        assert_eq!(answer["thingID"], ThingId::resolve(thing).unwrap().to_string(), "{answer}");
         answer
     }
 
@@ -188,7 +188,7 @@ fn silo(device: &Arc<Device>, recorder: &Arc<Recorder>) -> Arc<Silo> {
         "field".into(),
         &MappingConfig::default(),
         &[],
-        Arc::new(Names::default()),
+        Arc::new(Names::new(recorder.registry().clone())),
         Limits::default(),
     );
     Silo::new("test", "field".into(), device.clone(), mapper, recorder.clone(), 10)

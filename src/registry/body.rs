@@ -1,0 +1,288 @@
+use std::mem;
+use std::sync::Arc;
+
+use thingway_sdk::model::Kinds;
+use thingway_sdk::{Address, Timestamp};
+
+use super::action::Action;
+use super::slot::{PackedSlot, SlotRef, Told};
+use super::thing::{Description, EventSource};
+use super::{Desired, DesiredStatus};
+use crate::log::{PackedState, Property, Seq};
+use crate::mapping::RuleConfig;
+
+/// What is behind a thing's lock: its properties and what is said of it. There may be millions of
+/// them, so each byte counts: what few things have is apart.
+pub(crate) struct Body {
+    /// Without room for more: most things have few properties and get no more of them.
+    slots: Box<[PackedSlot]>,
+    /// Where the states of the first property come from, and those of most others. Means nothing
+    /// before there is one.
+    address: Address,
+    pub(super) rule: Option<Arc<RuleConfig>>,
+    extra: Option<Box<Extra>>,
+    pub(super) created: Timestamp,
+    pub(super) modified: Timestamp,
+    pub(super) revision: Seq,
+}
+
+/// What most things don't have.
+#[derive(Default)]
+pub(super) struct Extra {
+    pub(super) events: Vec<EventSource>,
+    pub(super) actions: Vec<Action>,
+    pub(super) description: Option<Description>,
+    /// Where the states of further properties come from.
+    addresses: Vec<Address>,
+    /// What was asked of properties last, by their places.
+    desired: Vec<(usize, Desired)>,
+    /// Times that devices told before they told of states without any, by the properties' places.
+    device_times: Vec<(usize, Timestamp)>,
+}
+
+impl Body {
+    pub(super) fn new(rule: Option<Arc<RuleConfig>>, now: Timestamp) -> Self {
+        Self {
+            slots: Box::default(),
+            address: Address::from(""),
+            rule,
+            extra: None,
+            created: now,
+            modified: now,
+            revision: Seq::default(),
+        }
+    }
+
+    pub(super) fn events(&self) -> &[EventSource] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.events)
+    }
+
+    pub(super) fn actions(&self) -> &[Action] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.actions)
+    }
+
+    pub(super) fn description(&self) -> Option<&Description> {
+        self.extra.as_ref()?.description.as_ref()
+    }
+
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    pub(super) fn is_reported(&self) -> bool {
+        !self.slots.is_empty() || !self.events().is_empty() || !self.actions().is_empty()
+    }
+}
+
+/// Its properties.
+impl Body {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> Option<SlotRef<'_>> {
+        self.slots.get(index).map(|slot| SlotRef { body: self, index, slot })
+    }
+
+    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotRef<'_>> {
+        let view = |(index, slot)| SlotRef { body: self, index, slot };
+        self.slots.iter().enumerate().map(view)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<SlotRef<'_>> {
+        self.slots().find(|slot| slot.property().name == name)
+    }
+
+    pub(super) fn address(&self, slot: &PackedSlot) -> &Address {
+        let further = || self.extra.as_ref()?.addresses.get(slot.address.checked_sub(1)? as usize);
+        further().unwrap_or(&self.address)
+    }
+
+    pub(super) fn desired(&self, index: usize) -> Option<&Desired> {
+        of(&self.extra.as_ref()?.desired, index)
+    }
+
+    pub(super) fn newest_device_time(&self, index: usize, slot: &PackedSlot) -> Timestamp {
+        let before = || of(&self.extra.as_ref()?.device_times, index).copied();
+        match slot.told {
+            Told::Never => Timestamp::EPOCH,
+            Told::WithTheState => slot.state.time(),
+            Told::Before => before().unwrap_or(Timestamp::EPOCH),
+        }
+    }
+
+    /// Adds a property; its state and its revision belong together.
+    pub(crate) fn add(
+        &mut self,
+        property: Arc<Property>,
+        address: Address,
+        kinds: Kinds,
+        state: PackedState,
+        revision: Seq,
+        device_time: Timestamp,
+    ) {
+        let address = self.number_of(address);
+        let index = self.slots.len();
+        let slot = PackedSlot { property, state, revision, address, kinds, told: Told::Never };
+        let mut slots = mem::take(&mut self.slots).into_vec();
+        slots.reserve_exact(1);
+        slots.push(slot);
+        self.slots = slots.into_boxed_slice();
+        self.set_device_time(index, device_time);
+    }
+
+    /// Gives a property a new state.
+    pub(crate) fn put(
+        &mut self,
+        index: usize,
+        state: PackedState,
+        revision: Seq,
+        newest_device_time: Timestamp,
+    ) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.state = state;
+            slot.revision = revision;
+            self.set_device_time(index, newest_device_time);
+        }
+    }
+
+    pub(crate) fn set_kinds(&mut self, index: usize, kinds: Kinds) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.kinds = kinds;
+        }
+    }
+
+    pub(crate) fn describe(&mut self, index: usize, property: Arc<Property>) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.property = property;
+        }
+    }
+
+    pub(super) fn set_desired(&mut self, index: usize, desired: Desired) {
+        if index < self.slots.len() {
+            set(&mut self.extra().desired, index, desired);
+        }
+    }
+
+    pub(super) fn settle_desired(&mut self, index: usize, command: &str, status: DesiredStatus) {
+        let Some(extra) = &mut self.extra else { return };
+        let asked = extra.desired.iter_mut().find(|(place, _)| *place == index);
+        if let Some((_, desired)) = asked.filter(|(_, desired)| desired.command == command) {
+            desired.status = status;
+        }
+    }
+
+    fn set_device_time(&mut self, index: usize, newest: Timestamp) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.told = match newest {
+            Timestamp::EPOCH => Told::Never,
+            newest if newest == slot.state.time() => Told::WithTheState,
+            _ => Told::Before,
+        };
+        if slot.told == Told::Before {
+            set(&mut self.extra().device_times, index, newest);
+        }
+    }
+
+    fn number_of(&mut self, address: Address) -> u32 {
+        if self.slots.is_empty() {
+            self.address = address;
+            return 0;
+        }
+        if self.address == address {
+            return 0;
+        }
+        let further = &mut self.extra().addresses;
+        let known = further.iter().position(|known| *known == address);
+        let index = known.unwrap_or_else(|| {
+            further.push(address);
+            further.len() - 1
+        });
+        u32::try_from(index + 1).unwrap_or(u32::MAX)
+    }
+}
+
+fn of<T>(list: &[(usize, T)], index: usize) -> Option<&T> {
+    list.iter().find(|(place, _)| *place == index).map(|(_, found)| found)
+}
+
+fn set<T>(list: &mut Vec<(usize, T)>, index: usize, new: T) {
+    match list.iter_mut().find(|(place, _)| *place == index) {
+        Some((_, known)) => *known = new,
+        None => list.push((index, new)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{self, State};
+    use crate::registry::Thing;
+    use thingway_sdk::{Quality, Value};
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn state(time: i64) -> PackedState {
+        let (value, received, quality) = (Value::Null, at(1_000_000), Quality::Good);
+        PackedState::new(State { value, time: at(time), received, quality, replayed: false })
+    }
+
+    /// A thing with a property from each of these addresses.
+    fn body(addresses: &[&str]) -> Body {
+        let mut body = Body::new(None, at(0));
+        for (slot, address) in addresses.iter().enumerate() {
+            let (name, adapter) = ((*address).into(), "mqtt".into());
+            let told = log::Told::default();
+            let property = Property { name, slot, adapter, rule: None, told, write: None };
+            let (kinds, now) = (Kinds::NULL, Timestamp::EPOCH);
+            body.add(Arc::new(property), (*address).into(), kinds, state(0), Seq(1), now);
+        }
+        body
+    }
+
+    #[test]
+    fn what_there_are_millions_of_is_small() {
+        assert!(size_of::<PackedSlot>() <= 56, "{}", size_of::<PackedSlot>());
+        assert!(size_of::<Thing>() <= 136, "{}", size_of::<Thing>());
+    }
+
+    #[test]
+    fn each_property_has_the_address_that_it_came_with() {
+        let addresses = ["a", "b", "a", "c", "b"];
+        let body = body(&addresses);
+        assert!(body.slots().map(|slot| slot.address().as_str()).eq(addresses));
+        assert_eq!(body.extra.as_ref().unwrap().addresses.len(), 2, "each once");
+    }
+
+    #[test]
+    fn the_newest_device_time_outlives_states_that_tell_none() {
+        let mut body = body(&["a", "b"]);
+        let mut told = |state_time, newest| {
+            body.put(1, state(state_time), Seq(2), at(newest));
+            body.slot(1).unwrap().newest_device_time()
+        };
+        for (state_time, newest) in [(7, 0), (7, 7), (9, 7), (9, 8), (9, 9), (10, 9)] {
+            assert_eq!(told(state_time, newest), at(newest));
+        }
+        assert_eq!(body.slot(0).unwrap().newest_device_time(), Timestamp::EPOCH);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_property_is_its_own() {
+        let mut body = body(&["a", "b"]);
+        let (time, status) = (at(0), DesiredStatus::Pending);
+        let ask =
+            |command: &str| Desired { value: Value::Null, time, command: command.into(), status };
+        body.set_desired(1, ask("one"));
+        body.set_desired(1, ask("two"));
+        body.set_desired(2, ask("nobody"));
+        body.settle_desired(1, "one", DesiredStatus::Timeout);
+        body.settle_desired(1, "two", DesiredStatus::Confirmed);
+        let found: Vec<_> = body.slots().map(|slot| slot.to_slot().desired).collect();
+        assert!(found[0].is_none());
+        let desired = found[1].as_ref().unwrap();
+        assert_eq!((&*desired.command, desired.status), ("two", DesiredStatus::Confirmed));
+    }
+}
