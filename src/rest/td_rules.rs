@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(fields(&json!({})), ["@context", "title", "securityDefinitions"]);
         let mut td = minimal();
         td["security"] = json!(["other"]);
-        td["properties"] = json!({ "on": { "type": "boolean" }, "level": { "forms": [{}] } });
+        td["properties"] = json!({ "level": { "forms": [{}] }, "on": { "type": "boolean" } });
         td["forms"] = json!([{ "href": "/all" }]);
         assert_eq!(
             fields(&td),

@@ -210,7 +210,10 @@ impl Reading<'_> {
 
     fn finish(mut self) -> Described {
         if !self.asked.is_empty() {
-            let payload = Json::Object(self.asked).to_string();
+            let mut asked = Json::Object(self.asked);
+            // The order of maps is that of the build; what is sent has one that stays.
+            asked.sort_all_objects();
+            let payload = asked.to_string();
             self.described.act("get", "Ask the device for its state", &self.get, payload);
         }
         self.described
