@@ -121,7 +121,7 @@ impl Batch<'_> {
 
     /// An address means something else now: what it said last is said again, and what that was
     /// before is no more.
-    fn map_anew(&mut self, address: &Address, writing: &mut Writing<'_>) {
+    pub(super) fn map_anew(&mut self, address: &Address, writing: &mut Writing<'_>) {
         let Some(route) = self.learned.routes.get_mut(address) else { return };
         let Some((shape, before)) = route.take_moved() else { return };
         let adapter = self.mapper.adapter.clone();

@@ -17,7 +17,7 @@ use super::reader::{Collector, Contents, Message, Shape};
 use super::route::{Route, Routes, Says};
 use super::{MappingConfig, RuleConfig};
 use crate::limits::Limits;
-use crate::recorder::Writing;
+use crate::recorder::{Recorder, Writing};
 use crate::registry::Thing;
 
 /// Maps the messages of one adapter.
@@ -133,14 +133,26 @@ impl Mapper {
         Batch { mapper: self, learned }
     }
 
-    /// Other rules from here on: what they say of an address counts from its next message.
-    pub fn set_rules(&self, rules: &[Arc<RuleConfig>]) {
-        let Learned { rules: known, routes, .. } = &mut *self.learned.lock();
+    /// Other rules from here on. What an address said last is told again under its new rule; where
+    /// a rule reads payloads in a way of its own, the rule counts from the next message.
+    pub fn set_rules(&self, rules: &[Arc<RuleConfig>], recorder: &Recorder) {
+        let mut batch = self.begin();
+        let Learned { rules: known, routes, conventions, .. } = &mut *batch.learned;
         *known = self.concerning(rules);
-        routes.all_mut().for_each(|route| {
-            let rule = first_match(known, route.address().as_str());
-            route.ruled_anew(rule);
-        });
+        let mut moved = Vec::new();
+        for route in routes.all_mut() {
+            let address = route.address().as_str();
+            let rule = first_match(known, address);
+            let concerned = match rule {
+                Some(_) => Concerned::default(),
+                None => conventions.concerned(address),
+            };
+            if route.ruled_anew(rule, concerned) {
+                moved.push(route.address().clone());
+            }
+        }
+        let mut writing = recorder.write();
+        moved.iter().for_each(|address| batch.map_anew(address, &mut writing));
     }
 
     /// The link was lost: all that is known of who is within reach is void.

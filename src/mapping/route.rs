@@ -124,17 +124,29 @@ impl Route {
         }
     }
 
-    /// A person's rules are others now: what is said of the address is looked up anew.
-    pub(super) fn ruled_anew(&mut self, rule: Option<Arc<RuleConfig>>) {
+    /// A person's rules are others now, and this is the one for the address. True when what the
+    /// address said last can be told again under it.
+    pub(super) fn ruled_anew(
+        &mut self,
+        rule: Option<Arc<RuleConfig>>,
+        concerned: Concerned,
+    ) -> bool {
         let by_person = self.rule.as_ref().filter(|rule| rule.convention.is_none());
-        if by_person == rule.as_ref() {
-            return;
+        let is_same = match (by_person, &rule) {
+            (None, None) => true,
+            (Some(known), Some(rule)) => known == rule,
+            _ => false,
+        };
+        if is_same {
+            return false;
         }
-        if rule.is_some() {
-            (self.owner, self.concerned) = (None, Concerned::default());
-        }
+        let reads_as_it_comes =
+            |rule: &Option<Arc<RuleConfig>>| rule.as_ref().is_none_or(|it| it.reads_as_it_comes());
+        self.is_moved =
+            self.newest().is_some() && reads_as_it_comes(&self.rule) && reads_as_it_comes(&rule);
+        (self.owner, self.concerned) = (None, concerned);
         (self.rule, self.is_news) = (rule, true);
-        self.is_moved = self.newest().is_some();
+        self.is_moved
     }
 
     /// The thing that the address led to when it meant something else, and the shape of what it
@@ -287,7 +299,7 @@ mod tests {
         assert!(route.yields_to(3));
         route.follow(3, Says::Claim);
         assert!(route.yields_to(3) && route.yields_to(1) && !route.yields_to(4));
-        route.ruled_anew(Some(Arc::new(RuleConfig::default())));
+        route.ruled_anew(Some(Arc::new(RuleConfig::default())), Concerned::default());
         assert!(!route.yields_to(0));
     }
 }

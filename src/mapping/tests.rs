@@ -380,3 +380,37 @@ fn what_a_convention_finds_at_several_addresses_is_one_property() {
     assert_eq!(world.thing("claimed").property_count(), 1);
     assert_eq!(world.slot("claimed", "text").state.value.to_json(), "\"second\"");
 }
+
+#[test]
+fn other_rules_tell_again_what_was_said() {
+    let mut world = World::new(&[]);
+    world.say("a/b", r#"{"temp":21,"on":"ON"}"#);
+    let before = world.slot("a.b", "temp");
+    let ruled = |thing: Option<&str>| {
+        let on = PropertyRule {
+            on: Some("ON".into()),
+            off: Some("OFF".into()),
+            ..PropertyRule::default()
+        };
+        let temp = PropertyRule { unit: Some("Cel".into()), ..PropertyRule::default() };
+        let properties = [("on", on), ("temp", temp)];
+        Arc::new(RuleConfig {
+            topic: "a/{x}".to_owned().try_into().unwrap(),
+            thing: thing.map(|thing| thing.to_owned().try_into().unwrap()),
+            properties: properties.map(|(name, rule)| (name.to_owned(), Arc::new(rule))).into(),
+            ..RuleConfig::default()
+        })
+    };
+    world.mapper.set_rules(&[ruled(None)], &world.recorder);
+    let after = world.slot("a.b", "temp");
+    assert_eq!((after.revision, after.state.time), (before.revision, before.state.time));
+    assert_eq!(after.property.unit(), Some("Cel"));
+    assert_eq!(world.slot("a.b", "on").state.value.to_json(), "true");
+    world.mapper.set_rules(&[ruled(Some("other.{x}"))], &world.recorder);
+    assert_eq!(world.things(), ["other.b"]);
+    assert_eq!(world.slot("other.b", "on").state.value.to_json(), "true");
+    world.mapper.set_rules(&[], &world.recorder);
+    assert_eq!(world.things(), ["a.b"]);
+    assert_eq!(world.slot("a.b", "on").state.value.to_json(), "\"ON\"");
+    assert_eq!(world.slot("a.b", "temp").property.unit(), None);
+}

@@ -77,9 +77,9 @@ impl Silo {
         self.mapper.try_out(observation)
     }
 
-    /// Other rules from here on.
+    /// Other rules from here on: see [`Mapper::set_rules`].
     pub fn set_rules(&self, rules: &[Arc<RuleConfig>]) {
-        self.mapper.set_rules(rules);
+        self.mapper.set_rules(rules, &self.recorder);
     }
 
     /// Asks the devices what the mapping wants to know of them, for as long as it is polled.

@@ -73,6 +73,11 @@ impl Places {
 }
 
 impl RuleConfig {
+    /// Whether it leaves to the codecs how payloads are read.
+    pub(in crate::mapping) fn reads_as_it_comes(&self) -> bool {
+        self.plan.0.get_or_init(|| Places::of(self)).is_none()
+    }
+
     /// Takes a payload apart as the rule says; None when it says nothing of it.
     pub fn read(
         &self,
