@@ -201,7 +201,7 @@ mod tests {
         td["forms"] = json!([{ "href": "/all" }]);
         assert_eq!(
             fields(&td),
-            ["security", "properties.on.forms", "properties.level.forms.0.href", "forms.0.op"]
+            ["security", "properties.level.forms.0.href", "properties.on.forms", "forms.0.op"]
         );
     }
 }

@@ -23,24 +23,25 @@ fn changed(subject: &str, change: &str, applied: bool) -> Value {
 }
 
 #[tokio::test]
-async fn another_rule_counts_from_the_next_message_and_states_stay() {
+async fn another_rule_counts_at_once_and_states_keep_their_times() {
     let gateway = Gateway::builder().toml(RULE).start().await;
     let device = gateway.publisher().await;
     device.publish("home/lamp", r#"{"level":5,"other":1}"#).await;
     gateway.value_becomes("home.lamp", "level", "5").await;
     let before = gateway.record("home.lamp", "level").await.unwrap();
+    let other = gateway.record("home.lamp", "other").await.unwrap();
     assert_eq!(reload(&gateway).await, json!([]));
 
     gateway.rewrite(&RULE.replace("\"W\"", "\"kW\"\nscale = 10").replace("Lamp", "Lantern"));
     assert_eq!(reload(&gateway).await, json!([changed("rules", "changed", true)]));
-    assert_eq!(gateway.record("home.lamp", "level").await.unwrap(), before, "nothing was said yet");
-    device.publish("home/lamp", r#"{"level":5}"#).await;
-    gateway.value_becomes("home.lamp", "level", "50").await;
     let after = gateway.record("home.lamp", "level").await.unwrap();
-    assert_eq!(after["unit"], "kW");
+    assert_eq!((&after["value"], &after["unit"]), (&json!(50), &json!("kW")));
+    assert_eq!(after["time"], before["time"], "it was not measured anew");
     assert!(after["revision"].as_u64() > before["revision"].as_u64(), "{after}");
+    assert_eq!(gateway.record("home.lamp", "other").await.unwrap(), other);
     assert_eq!(gateway.json("/things/home.lamp").await["title"], "Lantern");
-    gateway.value_becomes("home.lamp", "other", "1").await;
+    device.publish("home/lamp", r#"{"level":6}"#).await;
+    gateway.value_becomes("home.lamp", "level", "60").await;
     gateway.finish().await;
 }
 
