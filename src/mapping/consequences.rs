@@ -81,6 +81,15 @@ impl Batch<'_> {
                     return Ok(Some(applied_to(thing)));
                 }
             }
+            Step::Dropped(rule, names) => {
+                if let Some(thing) = self.existing(&rule, writing)? {
+                    let is_dropped = |slot: &SlotRef<'_>| {
+                        slot.property().adapter == mapper.adapter
+                            && names.contains(&slot.property().name)
+                    };
+                    writing.mark_those_stale(&thing, is_dropped, now);
+                }
+            }
             Step::Online(rule) => {
                 let name = mapper.name("", Shape::Whole, Some(&rule), None)?;
                 self.learned.reach.regain(name.id(), now, writing);

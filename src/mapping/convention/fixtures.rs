@@ -162,6 +162,11 @@ impl Stage {
                 let actions = self.thing(&rule).get_mut("actions").unwrap();
                 actions.as_object_mut().unwrap().remove(action.as_str()).unwrap();
             }
+            Step::Dropped(rule, names) => {
+                let dropped = self.thing(&rule).entry("dropped").or_insert_with(|| json!([]));
+                let names = names.iter().map(|name| json!(name));
+                dropped.as_array_mut().unwrap().extend(names);
+            }
             Step::Online(rule) => drop(self.thing(&rule).insert("online".into(), json!(true))),
             Step::Offline(rule) => drop(self.thing(&rule).insert("online".into(), json!(false))),
             Step::Gone(rule) => {

@@ -29,6 +29,8 @@ pub(in crate::mapping) enum Step {
     Offered(Arc<RuleConfig>, Action),
     /// A thing no longer has the action of this name.
     Withdrawn(Arc<RuleConfig>, SmolStr),
+    /// A thing no longer has the properties of these names: nobody vouches for their states.
+    Dropped(Arc<RuleConfig>, Vec<SmolStr>),
     /// A thing is within reach again: what was stale because it was not is good again.
     Online(Arc<RuleConfig>),
     /// A thing is out of reach: its states are stale until it speaks again.
@@ -104,6 +106,13 @@ impl Meaning {
     /// The thing no longer has the action of this name.
     pub(in crate::mapping) fn withdraw(&mut self, rule: &Arc<RuleConfig>, action: &str) {
         self.steps.push(Step::Withdrawn(rule.clone(), action.into()));
+    }
+
+    /// The thing no longer has the properties of these names.
+    pub(in crate::mapping) fn dropped(&mut self, rule: &Arc<RuleConfig>, names: Vec<SmolStr>) {
+        if !names.is_empty() {
+            self.steps.push(Step::Dropped(rule.clone(), names));
+        }
     }
 
     /// The thing is, or is no longer, within reach.
