@@ -67,6 +67,16 @@ pub enum Verdict {
     Older,
 }
 
+/// A state that got another quality.
+pub struct Marked {
+    /// Its place among the thing's properties.
+    place: usize,
+    /// The revision by which it got it.
+    revision: Seq,
+    /// The quality that it had.
+    before: Quality,
+}
+
 /// Why something new was not taken in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -81,6 +91,12 @@ pub enum Refusal {
     /// See [`Limits::properties_per_thing`].
     #[error("the thing has its limit of {0} actions; raise limits.properties_per_thing")]
     Actions(usize),
+    /// See [`Limits::properties_per_thing`].
+    #[error("the thing has its limit of {0} events; raise limits.properties_per_thing")]
+    Events(usize),
+    /// See [`Limits::name_bytes`].
+    #[error("the name has more than {0} bytes; raise limits.name_bytes")]
+    Name(usize),
     /// See [`Limits::properties`].
     #[error("the gateway holds its limit of {0} properties; raise limits.properties")]
     Properties(usize),
@@ -192,6 +208,9 @@ impl<'a> Writing<'a> {
     }
 
     /// Records that an event occurred.
+    ///
+    /// # Errors
+    /// When the thing has too many events, or the name is too long.
     pub fn occurred(
         &mut self,
         thing: &Arc<Thing>,
@@ -199,12 +218,17 @@ impl<'a> Writing<'a> {
         data: Value,
         time: Timestamp,
         received: Timestamp,
-    ) {
-        if thing.add_event(name, Kinds::of(&data)) {
+    ) -> Result<(), Refusal> {
+        let limits = &self.recorder.limits;
+        if name.len() > limits.name_bytes {
+            return Err(Refusal::Name(limits.name_bytes));
+        }
+        if thing.add_event(name, Kinds::of(&data), limits.properties_per_thing)? {
             self.redescribe(thing);
         }
         let event = Occurrence { name: name.clone(), data, time };
         self.draft(thing, Fact::Event(Box::new(event)), received);
+        Ok(())
     }
 
     /// Ends a message. Announces what it changed in descriptions: once, however many properties it
@@ -222,14 +246,14 @@ impl<'a> Writing<'a> {
     }
 
     /// Marks what came over an adapter as stale: all of it, or only what came from one address.
-    /// Returns the places of those states, with the revisions that they have now.
+    /// Returns those states.
     pub fn mark_stale(
         &mut self,
         thing: &Arc<Thing>,
         adapter: &str,
         address: Option<&Address>,
         now: Timestamp,
-    ) -> Vec<(usize, Seq)> {
+    ) -> Vec<Marked> {
         let is_meant = |slot: &SlotRef<'_>| {
             &*slot.property().adapter == adapter
                 && address.is_none_or(|address| slot.address() == address)
@@ -237,27 +261,33 @@ impl<'a> Writing<'a> {
         self.mark_those_stale(thing, is_meant, now)
     }
 
-    /// Marks states as stale that are not yet, where they are meant; returns their places, with the
-    /// revisions that they have now.
+    /// Marks states as stale that are not yet, where they are meant; returns those.
     pub fn mark_those_stale(
         &mut self,
         thing: &Arc<Thing>,
         is_meant: impl Fn(&SlotRef<'_>) -> bool,
         now: Timestamp,
-    ) -> Vec<(usize, Seq)> {
+    ) -> Vec<Marked> {
         if thing.is_deleted() {
             return Vec::new();
         }
-        let is_fresh = |slot: &SlotRef<'_>| slot.state().quality() != Quality::Stale;
-        self.fold(thing).requalify(|slot| is_meant(slot) && is_fresh(slot), Quality::Stale, now)
+        self.fold(thing).requalify(now, |slot| {
+            let is_fresh = slot.state().quality() != Quality::Stale;
+            (is_fresh && is_meant(slot)).then_some(Quality::Stale)
+        })
     }
 
-    /// States that became stale with these revisions are as good as they were.
-    pub fn vouch(&mut self, thing: &Arc<Thing>, stale: &[(usize, Seq)], now: Timestamp) {
-        if !thing.is_deleted() {
-            let is_meant = |slot: &SlotRef<'_>| stale.contains(&(slot.index(), slot.revision()));
-            self.fold(thing).requalify(is_meant, Quality::Good, now);
+    /// States that were marked as stale, and are so since, are as good as they were.
+    pub fn vouch(&mut self, thing: &Arc<Thing>, marked: &[Marked], now: Timestamp) {
+        if thing.is_deleted() {
+            return;
         }
+        self.fold(thing).requalify(now, |slot| {
+            let is_it = |marked: &&Marked| {
+                marked.place == slot.index() && marked.revision == slot.revision()
+            };
+            marked.iter().find(is_it).map(|marked| marked.before)
+        });
     }
 
     /// Gives the thing an action, unless it has it already; `payload` is what it is invoked with,
@@ -528,20 +558,20 @@ impl Fold<'_, '_> {
         self.body.len()
     }
 
-    /// Gives states another quality, where they are meant: their places and new revisions.
+    /// Gives states another quality, where there is one for them; returns those.
     fn requalify(
         &mut self,
-        is_meant: impl Fn(&SlotRef<'_>) -> bool,
-        quality: Quality,
         now: Timestamp,
-    ) -> Vec<(usize, Seq)> {
-        let meant = self.body.slots().filter(is_meant).map(|slot| {
-            let state = slot.state().with_quality(quality);
-            (slot.index(), state, slot.newest_device_time())
+        quality: impl Fn(&SlotRef<'_>) -> Option<Quality>,
+    ) -> Vec<Marked> {
+        let meant = self.body.slots().filter_map(|slot| {
+            let state = slot.state().with_quality(quality(&slot)?);
+            Some((slot.index(), slot.state().quality(), state, slot.newest_device_time()))
         });
         let meant: Vec<_> = meant.collect();
-        let put = |(index, state, newest_device_time)| {
-            (index, self.put(index, state, newest_device_time, now))
+        let put = |(place, before, state, newest_device_time)| {
+            let revision = self.put(place, state, newest_device_time, now);
+            Marked { place, revision, before }
         };
         meant.into_iter().map(put).collect()
     }

@@ -12,7 +12,7 @@ use super::landing::{Landing, Place};
 use super::mapper::{Applied, Mapper, Origin, Outcome};
 use super::names;
 use super::properties::Properties;
-use super::reader::{Contents, Message, Shape};
+use super::reader::{Contents, Message, Shape, is_believed};
 use super::route::Route;
 use crate::recorder::Writing;
 use crate::registry::Thing;
@@ -70,6 +70,7 @@ impl<'a, 'w> Arrival<'a, 'w> {
         let mut landing = Landing::new(place, self.observation, self.properties);
         let mut fold = self.writing.fold(&thing);
         for Found { property, value, time, is_bad } in found {
+            let time = time.filter(|time| is_believed(self.observation.received, *time));
             let quality = if is_bad { Quality::Bad } else { Quality::Good };
             let reading = landing.reading(value, time, quality);
             landing.put(&property, None, reading, &mut fold);
@@ -145,8 +146,11 @@ impl<'a, 'w> Arrival<'a, 'w> {
         };
         let received = self.observation.received;
         let time = message.device_time.unwrap_or(received);
-        self.writing.occurred(&thing, event, whole.unwrap_or(Value::Null), time, received);
-        Outcome::Applied(Applied { thing: Some(thing), ..Applied::default() })
+        let data = whole.unwrap_or(Value::Null);
+        match self.writing.occurred(&thing, event, data, time, received) {
+            Ok(()) => Outcome::Applied(Applied { thing: Some(thing), ..Applied::default() }),
+            Err(refusal) => Outcome::Failed(refusal.to_string()),
+        }
     }
 
     /// The property that the payload as a whole is.

@@ -9,7 +9,7 @@ use super::RuleConfig;
 use super::arrival::Arrival;
 use super::convention::{Action, Meaning, Step};
 use super::mapper::{Applied, Batch, Learned, Outcome};
-use super::reader::{Contents, Shape};
+use super::reader::{Contents, Shape, is_believed};
 use super::retold;
 use crate::recorder::Writing;
 use crate::registry::{SlotRef, Thing};
@@ -46,7 +46,11 @@ impl Batch<'_> {
             Step::Route(address, _) | Step::Claim(address) => {
                 self.map_anew(&address, writing);
             }
-            Step::Release(_) => {}
+            Step::Release(address) => {
+                if let Some(thing) = self.learned.routes.thing(&address) {
+                    writing.mark_stale(&thing, &mapper.adapter, Some(&address), now);
+                }
+            }
             Step::Found(rule, found) => {
                 let thing = mapper.thing_of(&rule, now, writing)?;
                 let Learned { properties, reach, deadlines, .. } = &mut *self.learned;
@@ -58,13 +62,15 @@ impl Batch<'_> {
                 return Ok(Some(outcome));
             }
             Step::Occurred(rule, event, data, time) => {
-                if observation.is_replayed() {
+                if observation.retained {
                     return Err(format!(
                         "retained, so it is no new occurrence of the event `{event}`"
                     ));
                 }
                 let thing = mapper.thing_of(&rule, now, writing)?;
-                writing.occurred(&thing, &event, data, time, now);
+                let time = if is_believed(now, time) { time } else { now };
+                let occurred = writing.occurred(&thing, &event, data, time, now);
+                occurred.map_err(|refusal| refusal.to_string())?;
                 return Ok(Some(applied_to(thing)));
             }
             Step::Offered(rule, action) => {
@@ -134,7 +140,8 @@ impl Batch<'_> {
         let Some(route) = self.learned.routes.get_mut(address) else { return };
         let Some((shape, before)) = route.take_moved() else { return };
         let adapter = self.mapper.adapter.clone();
-        let Some(observation) = retold::observation(&before, &adapter, address, shape) else {
+        let Some((observation, is_stale)) = retold::observation(&before, &adapter, address, shape)
+        else {
             return;
         };
         let mut contents = Contents::default();
@@ -144,6 +151,13 @@ impl Batch<'_> {
         };
         let now = observation.received;
         writing.settle(now);
+        if is_stale
+            && let Outcome::Applied(applied) | Outcome::Duplicate(applied, _) = &outcome
+            && let Some(thing) = &applied.thing
+        {
+            let is_it = |slot: &SlotRef<'_>| applied.has(slot.index());
+            writing.mark_those_stale(thing, is_it, now);
+        }
         self.retire(address, &before, &outcome, now, writing);
     }
 
@@ -168,7 +182,7 @@ impl Batch<'_> {
                 let is_left = |slot: &SlotRef<'_>| {
                     slot.property().adapter == *adapter
                         && slot.address() == address
-                        && !applied.slots.iter().any(|place| *place as usize == slot.index())
+                        && !applied.has(slot.index())
                 };
                 writing.mark_those_stale(before, is_left, now);
             }

@@ -173,7 +173,7 @@ enum Whole {
 /// sensor has, and few enough that 0.1 * 3 is 0.3.
 #[expect(clippy::cast_possible_truncation, reason = "logarithms of doubles are small")]
 fn decimal(number: f64, largest: f64, whole: Whole) -> Value {
-    let places = 11 - largest.max(number.abs()).log10().floor() as i64;
+    let places = 11_i64.saturating_sub(largest.max(number.abs()).log10().floor() as i64);
     let places = usize::try_from(places.clamp(0, 340)).unwrap_or_default();
     let exact: f64 = format!("{number:.places$}").parse().unwrap_or(number);
     // Plus zero: nobody measures minus zero.

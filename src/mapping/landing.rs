@@ -95,11 +95,11 @@ impl<'a> Landing<'a> {
         if let Ok(slot) = found
             && self.place.is_news
         {
-            self.tell(slot, None, fold);
+            self.tell(slot, name, None, fold);
         }
         let ruled = match &found {
             Ok(slot) => fold.property(*slot).and_then(|known| known.rule.clone()),
-            Err(name) => self.ruled(name).cloned(),
+            Err(_) => self.ruled(name).cloned(),
         };
         if let Some(rule) = ruled {
             if rule.ignore {
@@ -116,8 +116,8 @@ impl<'a> Landing<'a> {
             }
         }
         let put = match found {
-            Ok(slot) => self.observe(slot, unit, reading, fold),
-            Err(name) => self.add(name, unit, reading, fold),
+            Ok(slot) => self.observe(slot, name, unit, reading, fold),
+            Err(free) => self.add(free, name, unit, reading, fold),
         };
         match put {
             Ok((slot, verdict)) => {
@@ -138,7 +138,8 @@ impl<'a> Landing<'a> {
             Value::Text(text) => text.is_empty(),
             _ => false,
         };
-        if is_none || reading.replayed {
+        // What is delivered once more may not have been seen yet.
+        if is_none || self.observation.retained {
             self.ignored = true;
         } else {
             let time = reading.device_time.unwrap_or(reading.received);
@@ -150,37 +151,40 @@ impl<'a> Landing<'a> {
     fn observe(
         &mut self,
         slot: usize,
+        said: &str,
         unit: Option<SmolStr>,
         reading: Reading,
         fold: &mut Fold<'_, '_>,
     ) -> Result<(usize, Verdict), String> {
         let verdict = fold.observe(slot, reading).map_err(|refusal| refusal.to_string())?;
         if verdict == Verdict::Applied && unit.is_some() {
-            self.tell(slot, unit, fold);
+            self.tell(slot, said, unit, fold);
         }
         Ok((slot, verdict))
     }
 
-    /// The first reading of a property.
+    /// The first reading of a property, whose name may be another than the message says, where
+    /// another address has that.
     fn add(
         &mut self,
         name: SmolStr,
+        said: &str,
         unit: Option<SmolStr>,
         reading: Reading,
         fold: &mut Fold<'_, '_>,
     ) -> Result<(usize, Verdict), String> {
         let slot = fold.property_count();
-        let property = self.describe(name, slot, self.place.told(unit));
+        let property = self.describe(name, said, slot, self.place.told(unit));
         let added = fold.add(property, self.place.address.clone(), reading);
         added.map(|()| (slot, Verdict::Applied)).map_err(|refusal| refusal.to_string())
     }
 
-    fn tell(&mut self, slot: usize, unit: Option<SmolStr>, fold: &mut Fold<'_, '_>) {
+    fn tell(&mut self, slot: usize, said: &str, unit: Option<SmolStr>, fold: &mut Fold<'_, '_>) {
         let Some(known) = fold.property(slot) else { return };
         let told = self.place.told(unit.or_else(|| known.told.unit.clone()));
-        let ruled = self.ruled(&known.name).map(Arc::as_ptr);
+        let ruled = self.ruled(said).map(Arc::as_ptr);
         if told != known.told || ruled != known.rule.as_ref().map(Arc::as_ptr) {
-            let property = self.describe(known.name.clone(), slot, told);
+            let property = self.describe(known.name.clone(), said, slot, told);
             fold.describe(slot, property);
         }
     }
@@ -189,18 +193,23 @@ impl<'a> Landing<'a> {
         self.place.rule?.properties.get(name)
     }
 
-    fn describe(&mut self, name: SmolStr, slot: usize, told: Told) -> Arc<Property> {
+    fn describe(&mut self, name: SmolStr, said: &str, slot: usize, told: Told) -> Arc<Property> {
         let Place { adapter, address, rule, .. } = self.place;
-        self.properties.describe(name, slot, adapter, address, rule, told)
+        let ruled = rule.and_then(|rule| Some((&**rule, rule.properties.get(said)?)));
+        self.properties.describe(name, slot, adapter, address, ruled, told)
     }
 
     /// Ends the message: what became of it.
     pub(super) fn end(self, thing: Arc<Thing>, writing: &mut Writing<'_>) -> Outcome {
-        let refusal = self.refused.first();
-        let happened = !self.events.is_empty();
+        let mut refused = self.refused;
+        let mut happened = false;
         for (event, data, time) in self.events {
-            writing.occurred(&thing, &event, data, time, self.observation.received);
+            match writing.occurred(&thing, &event, data, time, self.observation.received) {
+                Ok(()) => happened = true,
+                Err(refusal) => refused.push(refusal.to_string()),
+            }
         }
+        let refusal = refused.first();
         if self.slots.is_empty() && !happened {
             return match refusal {
                 Some(reason) => Outcome::Failed(reason.clone()),
@@ -210,7 +219,7 @@ impl<'a> Landing<'a> {
             };
         }
         let note = refusal
-            .map(|reason| format!("{} properties were left out: {reason}", self.refused.len()));
+            .map(|reason| format!("{} of what it tells was left out: {reason}", refused.len()));
         let applied = Applied { thing: Some(thing), slots: self.slots, note };
         if self.applied || happened {
             Outcome::Applied(applied)

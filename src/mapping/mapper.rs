@@ -8,7 +8,7 @@ use thingway_sdk::codec::{self, DecodeError};
 use thingway_sdk::{Address, Form, Observation, Payload, Subject, Timestamp};
 
 use super::arrival::Arrival;
-use super::convention::{Concerned, Conventions, Incoming, Interpreted, Meaning, Step, Taken};
+use super::convention::{Conventions, Incoming, Interpreted, Meaning, Step, Taken};
 use super::deadlines::Deadlines;
 use super::names::{self, Names};
 use super::properties::Properties;
@@ -56,6 +56,9 @@ pub(super) struct Origin<'a> {
     pub(super) received: Timestamp,
 }
 
+/// Addresses that are mapped anew in one turn: messages wait no longer.
+const MOVED_IN_ONE_TURN: usize = 1000;
+
 /// Places of properties in their thing.
 pub(super) type Slots = SmallVec<[u32; 4]>;
 
@@ -83,6 +86,13 @@ pub struct Applied {
     pub note: Option<String>,
 }
 
+impl Applied {
+    /// Whether the message spoke of the property in this place.
+    pub(super) fn has(&self, place: usize) -> bool {
+        self.slots.iter().any(|slot| *slot as usize == place)
+    }
+}
+
 impl fmt::Debug for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {:?}", self.thing.as_ref().map(|thing| thing.id()), self.slots)
@@ -98,7 +108,10 @@ impl Interpreted {
     pub(super) fn understood(self) -> Result<(&'static str, Meaning, Option<String>), Outcome> {
         let Self { name, taken, meaning, .. } = self;
         match taken {
-            Taken::Nothing(reason) => Err(Outcome::Unmapped(format!("{name}: {reason}"))),
+            Taken::Nothing(reason) if meaning.steps.is_empty() => {
+                Err(Outcome::Unmapped(format!("{name}: {reason}")))
+            }
+            Taken::Nothing(reason) => Ok((name, meaning, Some(reason.into_owned()))),
             Taken::Malformed(reason) if meaning.steps.is_empty() => {
                 Err(Outcome::Failed(format!("{name}: {reason}")))
             }
@@ -133,26 +146,16 @@ impl Mapper {
         Batch { mapper: self, learned }
     }
 
-    /// Other rules from here on. What an address said last is told again under its new rule; where
-    /// a rule reads payloads in a way of its own, the rule counts from the next message.
+    /// Other rules, or other joins of names, from here on. What an address said last is told again
+    /// under its new meaning; where a rule reads payloads in a way of its own, it counts from the
+    /// next message.
     pub fn set_rules(&self, rules: &[Arc<RuleConfig>], recorder: &Recorder) {
-        let mut batch = self.begin();
-        let Learned { rules: known, routes, conventions, .. } = &mut *batch.learned;
-        *known = self.concerning(rules);
-        let mut moved = Vec::new();
-        for route in routes.all_mut() {
-            let address = route.address().as_str();
-            let rule = first_match(known, address);
-            let concerned = match rule {
-                Some(_) => Concerned::default(),
-                None => conventions.concerned(address),
-            };
-            if route.ruled_anew(rule, concerned) {
-                moved.push(route.address().clone());
-            }
+        let moved = self.begin().rule_anew(self.concerning(rules));
+        for addresses in moved.chunks(MOVED_IN_ONE_TURN) {
+            let mut batch = self.begin();
+            let mut writing = recorder.write();
+            addresses.iter().for_each(|address| batch.map_anew(address, &mut writing));
         }
-        let mut writing = recorder.write();
-        moved.iter().for_each(|address| batch.map_anew(address, &mut writing));
     }
 
     /// The link was lost: all that is known of who is within reach is void.
@@ -265,10 +268,7 @@ impl Learned {
     /// What is known of an address from its text alone.
     pub(super) fn new_route(&self, address: &Address) -> Route {
         let rule = first_match(&self.rules, address.as_str());
-        let concerned = match rule {
-            Some(_) => Concerned::default(),
-            None => self.conventions.concerned(address.as_str()),
-        };
+        let concerned = self.conventions.concerned(address.as_str());
         Route::new(address.clone(), rule, concerned)
     }
 }
@@ -299,45 +299,78 @@ impl Batch<'_> {
                 ..message
             });
         }
+        let rule = rule.clone();
         let interpreted = self.learned.conventions.interpret(concerned, &incoming(observation));
         let Some(interpreted) = interpreted else {
-            let message = read_leaves(self.mapper, None, observation, contents)?;
+            let message = read_leaves(self.mapper, rule.as_deref(), observation, contents)?;
             return Ok(Message { place, concerned, ..message });
         };
         let convention = interpreted.convention;
-        let (name, meaning, note) = interpreted.understood()?;
-        self.redirect(convention, &meaning);
+        let (name, mut meaning, note) = interpreted.understood()?;
+        self.redirect(convention, &mut meaning);
         if let Some(route) = new {
             self.learned.routes.remember(route, self.mapper.limits.properties);
         }
-        Ok(Message { note, ..Message::meant(name, meaning) })
+        Ok(Message { note, concerned, ..Message::meant(name, meaning) })
     }
 
     /// What a convention says of addresses counts at once, also for messages of the same batch.
-    fn redirect(&mut self, convention: u8, meaning: &Meaning) {
-        for step in &meaning.steps {
+    /// What is another's, which is asked earlier, is left to it.
+    fn redirect(&mut self, convention: u8, meaning: &mut Meaning) {
+        let most = self.mapper.limits.properties;
+        let learned = &mut *self.learned;
+        meaning.steps.retain(|step| {
             let (address, says) = match step {
                 Step::Route(address, rule) => (address, Some(Says::Rule(rule.clone()))),
                 Step::Claim(address) => (address, Some(Says::Claim)),
                 Step::Release(address) => (address, None),
-                _ => continue,
+                Step::Offered(_, action) => {
+                    let address = action.form.address.as_str();
+                    return learned.conventions.concerned(address).before(convention).is_nobody();
+                }
+                _ => return true,
             };
-            let concerned = self.learned.conventions.concerned(address.as_str());
-            match (self.learned.routes.get_mut(address), says) {
-                (Some(route), Some(says)) if route.yields_to(convention) => {
-                    route.follow(convention, says);
+            let by_address = learned.conventions.concerned(address.as_str());
+            match (learned.routes.get_mut(address), says) {
+                (Some(route), Some(says)) => route.follow(convention, says, by_address),
+                (Some(route), None) => {
+                    route.let_go(convention, by_address);
+                    true
                 }
-                (Some(route), None) => route.let_go(convention, concerned),
                 (None, Some(says)) => {
-                    let mut route = self.learned.new_route(address);
-                    if route.yields_to(convention) {
-                        route.follow(convention, says);
-                        self.learned.routes.remember(route, self.mapper.limits.properties);
-                    }
+                    let mut route = learned.new_route(address);
+                    route.follow(convention, says, by_address);
+                    learned.routes.remember(route, most);
+                    true
                 }
-                _ => {}
+                (None, None) => false,
+            }
+        });
+    }
+
+    /// Other rules from here on: the addresses that mean something else by them.
+    fn rule_anew(&mut self, rules: Vec<Arc<RuleConfig>>) -> Vec<Address> {
+        let mapper = self.mapper;
+        let Learned { rules: known, routes, conventions, .. } = &mut *self.learned;
+        *known = rules;
+        let mut moved = Vec::new();
+        for route in routes.all_mut() {
+            let address = route.address().clone();
+            let rule = first_match(known, address.as_str());
+            let by_address = conventions.concerned(address.as_str());
+            let about = route.about().map(AsRef::as_ref);
+            let shape = if about.is_some() { Shape::Whole } else { route.shape() };
+            let ruled = rule.as_ref().or(route.rule.as_ref()).map(AsRef::as_ref);
+            let name = mapper.name(address.as_str(), shape, ruled, about);
+            let is_renamed = route
+                .newest()
+                .is_some_and(|thing| name.as_ref().is_ok_and(|name| name.id() != thing.id()));
+            drop(name);
+            if route.ruled_anew(rule, by_address, is_renamed) {
+                moved.push(address);
             }
         }
+        moved
     }
 
     /// Applies a message that was taken apart.

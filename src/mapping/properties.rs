@@ -38,10 +38,9 @@ impl Properties {
         slot: usize,
         adapter: &Arc<str>,
         address: &Address,
-        rule: Option<&Arc<RuleConfig>>,
+        ruled: Option<(&RuleConfig, &Arc<PropertyRule>)>,
         told: Told,
     ) -> Arc<Property> {
-        let ruled = rule.and_then(|rule| Some((rule, rule.properties.get(name.as_str())?)));
         let likeness = Likeness {
             name: name.clone(),
             slot,

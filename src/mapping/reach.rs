@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use thingway_sdk::{Observation, ThingId, Timestamp};
 
 use super::mapper::Outcome;
-use crate::log::Seq;
-use crate::recorder::Writing;
+use crate::recorder::{Marked, Writing};
 use crate::registry::SlotRef;
 
-/// The things that are out of reach, with the places of the states that are stale because of it
-/// and the revision by which they became so.
+/// The things that are out of reach, with the states that are stale because of it.
 #[derive(Default)]
-pub(super) struct Reach(HashMap<ThingId, Vec<(usize, Seq)>>);
+pub(super) struct Reach(HashMap<ThingId, Vec<Marked>>);
 
 impl Reach {
     /// A thing is out of reach: its states from this adapter are stale. At most so many things are
@@ -61,9 +59,7 @@ impl Reach {
         let Outcome::Applied(applied) = outcome else { return };
         let Some(thing) = &applied.thing else { return };
         if let Some(lost) = self.0.get_mut(thing.id()) {
-            let is_meant = |slot: &SlotRef<'_>| {
-                applied.slots.iter().any(|place| *place as usize == slot.index())
-            };
+            let is_meant = |slot: &SlotRef<'_>| applied.has(slot.index());
             lost.extend(writing.mark_those_stale(thing, is_meant, observation.received));
         }
     }

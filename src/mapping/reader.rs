@@ -135,6 +135,11 @@ pub(super) enum Shape {
 /// A device clock may be this far ahead of ours before it is not believed.
 const BELIEVED_AHEAD: Duration = Duration::from_secs(86_400);
 
+/// Whether a time that a device tells may be right.
+pub(super) fn is_believed(received: Timestamp, time: Timestamp) -> bool {
+    received.until(time) <= BELIEVED_AHEAD
+}
+
 /// Takes the leaves of one message as the codec hands them out.
 pub(super) struct Collector<'a> {
     contents: &'a mut Contents,
@@ -195,7 +200,7 @@ impl<'a> Collector<'a> {
     }
 
     fn believed(&mut self, path: &str, time: Timestamp) -> Option<Timestamp> {
-        if self.received.until(time) <= BELIEVED_AHEAD {
+        if is_believed(self.received, time) {
             return Some(time);
         }
         self.time_note = Some(format!(

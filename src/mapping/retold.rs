@@ -5,23 +5,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thingway_sdk::{Address, Observation, Payload, Value};
+use thingway_sdk::{Address, Observation, Payload, Quality, Value};
 
 use super::reader::Shape;
 use crate::registry::Thing;
 
-/// The newest message of an address as if the silo sent it again. None when it left no state.
+/// The newest message of an address as if the silo sent it again, and whether its states are not
+/// good any more, so that they are not to become so by this. None when it left no state.
 pub(super) fn observation(
     thing: &Thing,
     adapter: &Arc<str>,
     address: &Address,
     shape: Shape,
-) -> Option<Observation> {
+) -> Option<(Observation, bool)> {
     let mut received = None;
+    let mut is_stale = false;
     let mut leaves = Vec::new();
     thing.each_slot(|slot| {
         if slot.property().adapter == *adapter && slot.address() == address {
             let state = slot.state().unpack();
+            is_stale |= state.quality != Quality::Good;
             received = received.max(Some(state.received));
             // As the device said it, before its rule changed it.
             let value = state.value;
@@ -38,14 +41,15 @@ pub(super) fn observation(
             object.to_json().into_bytes()
         }
     };
-    Some(Observation {
+    let observation = Observation {
         address: address.clone(),
         about: None,
         payload: Payload { bytes: Bytes::from(bytes), content_type: None },
         received: received?,
         retained: true,
         redelivered: false,
-    })
+    };
+    Some((observation, is_stale))
 }
 
 /// An object of leaves whose names tell how they are nested.

@@ -15,11 +15,12 @@ use crate::registry::Thing;
 /// What an address means.
 pub(super) struct Route {
     address: Address,
+    /// The rule that its messages are mapped by: a person's, or a convention's.
     pub(super) rule: Option<Arc<RuleConfig>>,
-    /// The conventions that its messages are shown to.
+    /// The conventions that its messages are shown to first.
     pub(super) concerned: Concerned,
-    /// The convention that said what it means, by its number.
-    owner: Option<u8>,
+    /// What a convention said of it, by its number: kept also where a person's rule goes before.
+    said: Option<Box<(u8, Says)>>,
     /// What the adapter knows of the address.
     about: Option<Arc<Subject>>,
     /// The thing that the newest payload went to: which it is depends on the payload's shape.
@@ -34,6 +35,7 @@ pub(super) struct Route {
 }
 
 /// What a convention says of an address.
+#[derive(PartialEq)]
 pub(super) enum Says {
     /// Its messages are mapped by this rule.
     Rule(Arc<RuleConfig>),
@@ -42,23 +44,43 @@ pub(super) enum Says {
 }
 
 impl Route {
+    /// An address that no convention said anything of; `concerned` are those that its text alone
+    /// concerns.
     pub(super) fn new(
         address: Address,
         rule: Option<Arc<RuleConfig>>,
         concerned: Concerned,
     ) -> Self {
-        Self {
+        let mut route = Self {
             address,
-            rule,
+            rule: None,
             concerned,
-            owner: None,
+            said: None,
             about: None,
             thing: None,
             shape: Shape::Object,
             is_moved: false,
             is_news: false,
             first: 0,
-        }
+        };
+        route.decide(rule, concerned);
+        route
+    }
+
+    /// A person's rule goes first; then conventions, in their order.
+    fn decide(&mut self, by_person: Option<Arc<RuleConfig>>, by_address: Concerned) {
+        (self.rule, self.concerned) = match (by_person, self.said.as_deref()) {
+            (Some(rule), _) => (Some(rule), Concerned::default()),
+            (None, None) => (None, by_address),
+            (None, Some((number, Says::Rule(rule)))) => {
+                (Some(rule.clone()), by_address.before(*number))
+            }
+            (None, Some((number, Says::Claim))) => (None, by_address.before(*number).with(*number)),
+        };
+    }
+
+    fn by_person(&self) -> Option<&Arc<RuleConfig>> {
+        self.rule.as_ref().filter(|rule| rule.convention.is_none())
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -92,61 +114,68 @@ impl Route {
         self.is_news = true;
     }
 
-    /// Whether a convention may say what the address means: a person's rule goes first, and a
-    /// convention that is asked earlier.
-    pub(super) fn yields_to(&self, convention: u8) -> bool {
-        match &self.rule {
-            Some(rule) if rule.convention.is_none() => false,
-            _ => self.owner.is_none_or(|owner| owner >= convention),
+    /// A convention says what the address means from now on, unless one that is asked earlier has
+    /// said it. False when it has.
+    pub(super) fn follow(&mut self, convention: u8, says: Says, by_address: Concerned) -> bool {
+        let said = self.said.as_deref();
+        if said.is_some_and(|(known, _)| *known < convention) {
+            return false;
         }
-    }
-
-    /// A convention says what the address means from now on.
-    pub(super) fn follow(&mut self, convention: u8, says: Says) {
-        let (rule, concerned) = match says {
-            Says::Rule(rule) => (Some(rule), Concerned::default()),
-            Says::Claim => (None, Concerned::only(convention)),
-        };
-        let is_known = self.rule == rule && self.concerned == concerned;
-        let was_ours = self.owner.replace(convention) == Some(convention);
-        (self.rule, self.concerned) = (rule, concerned);
-        if !(is_known && was_ours) {
+        if said.is_some_and(|said| said.0 == convention && said.1 == says) {
+            return true;
+        }
+        self.said = Some(Box::new((convention, says)));
+        if self.by_person().is_none() {
+            self.decide(None, by_address);
             self.is_news = true;
             self.is_moved = self.newest().is_some();
         }
+        true
     }
 
-    /// The address means nothing to a convention any more.
-    pub(super) fn let_go(&mut self, convention: u8, concerned: Concerned) {
-        if self.owner == Some(convention) {
-            (self.owner, self.rule, self.concerned) = (None, None, concerned);
-            (self.thing, self.is_news) = (None, true);
+    /// The address means nothing to a convention any more. The thing that it led to by that.
+    pub(super) fn let_go(&mut self, convention: u8, by_address: Concerned) {
+        if self.said.as_deref().is_some_and(|(known, _)| *known == convention) {
+            self.said = None;
+            let by_person = self.by_person().cloned();
+            self.decide(by_person, by_address);
+            self.is_news = true;
         }
     }
 
     /// A person's rules are others now, and this is the one for the address. True when what the
-    /// address said last can be told again under it.
+    /// address said last can be told again.
     pub(super) fn ruled_anew(
         &mut self,
         rule: Option<Arc<RuleConfig>>,
-        concerned: Concerned,
+        by_address: Concerned,
+        is_renamed: bool,
     ) -> bool {
-        let by_person = self.rule.as_ref().filter(|rule| rule.convention.is_none());
-        let is_same = match (by_person, &rule) {
+        let is_same = match (self.by_person(), &rule) {
             (None, None) => true,
             (Some(known), Some(rule)) => known == rule,
             _ => false,
         };
-        if is_same {
+        if is_same && !is_renamed {
             return false;
         }
         let reads_as_it_comes =
             |rule: &Option<Arc<RuleConfig>>| rule.as_ref().is_none_or(|it| it.reads_as_it_comes());
-        self.is_moved =
-            self.newest().is_some() && reads_as_it_comes(&self.rule) && reads_as_it_comes(&rule);
-        (self.owner, self.concerned) = (None, concerned);
-        (self.rule, self.is_news) = (rule, true);
+        let was_plain = reads_as_it_comes(&self.rule);
+        self.decide(rule, by_address);
+        self.is_news = true;
+        self.is_moved = self.newest().is_some() && was_plain && reads_as_it_comes(&self.rule);
         self.is_moved
+    }
+
+    /// How its newest payload was shaped.
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// What the adapter knows of the address.
+    pub(super) fn about(&self) -> Option<&Arc<Subject>> {
+        self.about.as_ref()
     }
 
     /// The thing that the address led to when it meant something else, and the shape of what it
@@ -161,7 +190,7 @@ impl Route {
     }
 
     fn is_living(&self) -> bool {
-        self.newest().is_some() || self.owner.is_some()
+        self.newest().is_some() || self.said.is_some()
     }
 }
 
@@ -296,10 +325,23 @@ mod tests {
     #[test]
     fn a_persons_rule_goes_before_conventions_and_an_earlier_convention_before_a_later() {
         let mut route = route("a");
-        assert!(route.yields_to(3));
-        route.follow(3, Says::Claim);
-        assert!(route.yields_to(3) && route.yields_to(1) && !route.yields_to(4));
-        route.ruled_anew(Some(Arc::new(RuleConfig::default())), Concerned::default());
-        assert!(!route.yields_to(0));
+        let nobody = Concerned::default();
+        assert!(route.follow(3, Says::Claim, nobody));
+        assert!(!route.follow(4, Says::Claim, nobody));
+        assert_eq!(route.concerned, nobody.with(3));
+        assert!(route.follow(1, Says::Claim, nobody));
+        route.ruled_anew(Some(Arc::new(RuleConfig::default())), nobody, false);
+        assert!(route.rule.is_some() && route.concerned.is_nobody());
+        route.ruled_anew(None, nobody, false);
+        assert!(route.rule.is_none());
+        assert_eq!(route.concerned, nobody.with(1), "the convention is right again");
+    }
+
+    #[test]
+    fn who_is_asked_earlier_sees_what_a_later_one_claims() {
+        let mut route = route("a");
+        let early = Concerned::default().with(2).with(8);
+        route.follow(7, Says::Claim, early);
+        assert_eq!(route.concerned, Concerned::default().with(2).with(7));
     }
 }

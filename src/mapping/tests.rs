@@ -6,7 +6,8 @@ use thingway_sdk::{Address, Form, Observation, Operation, Payload, Quality, Time
 
 use super::convention::{Action, Convention, Conventions, Found, Incoming, Meaning, Taken};
 use super::{
-    Contents, Mapper, MappingConfig, Names, Outcome, PayloadTemplate, PropertyRule, RuleConfig,
+    Contents, JoinConfig, Mapper, MappingConfig, Names, Outcome, PayloadTemplate, PropertyRule,
+    RuleConfig,
 };
 use crate::limits::Limits;
 use crate::log::{EventLog, LogConfig, MemoryLog};
@@ -413,4 +414,116 @@ fn other_rules_tell_again_what_was_said() {
     assert_eq!(world.things(), ["a.b"]);
     assert_eq!(world.slot("a.b", "on").state.value.to_json(), "\"ON\"");
     assert_eq!(world.slot("a.b", "temp").property.unit(), None);
+}
+
+#[test]
+fn what_is_told_again_is_no_better_than_it_was() {
+    let mut world = World::new(&[]);
+    world.say("a/b", r#"{"temp":21}"#);
+    world.recorder.mark_stale("mqtt", Timestamp::from_micros(world.now));
+    world.say("say", "route a/b dev");
+    assert_eq!(world.quality("dev", "temp"), Quality::Stale);
+}
+
+#[test]
+fn a_second_address_of_a_thing_has_the_rule_too() {
+    let scaled = PropertyRule { scale: Some(0.1), ..PropertyRule::default() };
+    let own = RuleConfig {
+        topic: "sens/+/data".to_owned().try_into().unwrap(),
+        thing: Some("plant".to_owned().try_into().unwrap()),
+        properties: [("temp".to_owned(), Arc::new(scaled))].into(),
+        ..RuleConfig::default()
+    };
+    let mut world = World::new(&[Arc::new(own)]);
+    for address in ["sens/1/data", "sens/2/data", "sens/2/data"] {
+        world.say(address, r#"{"temp":215}"#);
+    }
+    for property in ["temp", "temp-2"] {
+        assert_eq!(world.slot("plant", property).state.value.to_json(), "21.5");
+    }
+    world.say("sens/1/data", r#"{"temp":0}"#);
+    assert_eq!(world.slot("plant", "temp").state.value.to_json(), "0.0");
+}
+
+#[test]
+fn a_thing_has_so_many_events_and_no_more() {
+    let mut world = World::new(&[]);
+    let most = Limits::default().properties_per_thing;
+    let lines: Vec<String> = (0..most).map(|n| format!("event dev e{n}")).collect();
+    world.say("say", &lines.join("\n"));
+    let outcome = world.say("say", "event dev other");
+    assert!(matches!(&outcome, Outcome::Failed(why) if why.contains("limit")), "{outcome:?}");
+    assert!(world.thing("dev").event("other").is_none());
+}
+
+#[test]
+fn an_event_that_is_delivered_once_more_is_not_lost() {
+    let mut world = World::new(&[]);
+    world.say("say", "route a/b dev");
+    let observation = Observation {
+        address: "a/b".into(),
+        about: None,
+        payload: Payload { bytes: r#"{"click":1}"#.into(), content_type: None },
+        received: Timestamp::from_micros(world.now),
+        retained: false,
+        redelivered: true,
+    };
+    let mut contents = Contents::default();
+    let mut batch = world.mapper.begin();
+    let message = batch.read(&observation, &mut contents).unwrap();
+    let mut writing = world.recorder.write();
+    batch.apply(&observation, message, &mut contents, &mut writing);
+    drop((writing, batch));
+    assert!(world.thing("dev").event("click").is_some());
+}
+
+#[test]
+fn joined_names_count_at_once() {
+    let mut world = World::new(&[]);
+    world.say("home/lamp", r#"{"on":true}"#);
+    let of = vec!["home.lamp".to_owned()];
+    world.mapper.names.join(&[JoinConfig { thing: "kitchen.lamp".to_owned(), of }]);
+    world.mapper.set_rules(&[], &world.recorder);
+    assert_eq!(world.things(), ["kitchen.lamp"]);
+    world.say("home/lamp", r#"{"on":false}"#);
+    assert_eq!(world.slot("kitchen.lamp", "on").state.value.to_json(), "false");
+}
+
+#[test]
+fn what_a_device_is_told_by_others_is_left_to_the_earlier_convention() {
+    let mut world = World::new(&[]);
+    world.mapper.begin().learned.conventions =
+        Conventions::of(vec![Box::new(Commanded), Box::new(Told)]);
+    world.say("say", "offer cover open\nfound cover text 1");
+    assert!(world.thing("cover").action("open").is_none());
+}
+
+/// A convention that all commands are of.
+struct Commanded;
+
+impl Convention for Commanded {
+    fn name(&self) -> &'static str {
+        "commanded"
+    }
+
+    fn concerns(&self, address: &str) -> bool {
+        address.ends_with("/set")
+    }
+
+    fn take(&mut self, _: &Incoming<'_>, _: &mut Meaning) -> Taken {
+        Taken::NotMine
+    }
+
+    fn duplicate(&self) -> Box<dyn Convention> {
+        Box::new(Self)
+    }
+}
+
+#[test]
+fn a_defect_of_a_convention_costs_one_message() {
+    let mut world = World::new(&[]);
+    let outcome = world.say("say", "found dev temp this-is-no-json");
+    assert!(matches!(&outcome, Outcome::Failed(why) if why.contains("defect")), "{outcome:?}");
+    world.say("say", "found dev temp 1");
+    assert_eq!(world.things(), ["dev"]);
 }

@@ -45,10 +45,13 @@ impl Mapper {
             Some(route) => route,
             None => new.insert(batch.learned.new_route(&observation.address)),
         };
-        let mut conventions = batch.learned.conventions.duplicate();
-        match conventions.interpret(route.concerned, &incoming(observation)) {
+        let rule = route.rule.clone();
+        let conventions = &batch.learned.conventions;
+        let interpreted = conventions.try_out(route.concerned, &incoming(observation));
+        drop(batch);
+        match interpreted {
             Some(interpreted) => self.meant(interpreted.understood()?),
-            None => self.leaves(observation, route.rule.as_ref()),
+            None => self.leaves(observation, rule.as_ref()),
         }
     }
 

@@ -238,17 +238,24 @@ impl Thing {
     }
 
     /// True when the event, or a type of its data, is new.
-    pub(crate) fn add_event(&self, name: &SmolStr, kinds: Kinds) -> bool {
+    pub(crate) fn add_event(
+        &self,
+        name: &SmolStr,
+        kinds: Kinds,
+        most: usize,
+    ) -> Result<bool, Refusal> {
         let mut body = self.body.write();
         let events = &mut body.extra().events;
+        let is_full = events.len() >= most;
         match events.iter_mut().find(|event| event.name == *name) {
             Some(event) => {
                 let widened = event.kinds.widened(kinds);
-                std::mem::replace(&mut event.kinds, widened) != widened
+                Ok(std::mem::replace(&mut event.kinds, widened) != widened)
             }
+            None if is_full => Err(Refusal::Events(most)),
             None => {
                 events.push(EventSource { name: name.clone(), kinds });
-                true
+                Ok(true)
             }
         }
     }

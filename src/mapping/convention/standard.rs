@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::{Deserialize, Serialize};
 
 use super::cloudevents::CloudEvents;
@@ -115,27 +117,45 @@ impl Conventions {
         message: &Incoming<'_>,
     ) -> Option<Interpreted> {
         let asked = self.0.iter_mut().zip(0..).filter(|(_, number)| concerned.has(*number));
-        for (convention, number) in asked {
-            let mut meaning = Meaning::default();
-            let taken = convention.take(message, &mut meaning);
-            if taken != Taken::NotMine {
-                let name = convention.name();
-                return Some(Interpreted { convention: number, name, taken, meaning });
-            }
-        }
-        None
+        asked.into_iter().find_map(|(convention, number)| ask(&mut **convention, number, message))
     }
 
-    /// The same with all that they know, for a dry run.
-    pub(in crate::mapping) fn duplicate(&self) -> Self {
-        Self(self.0.iter().map(|convention| convention.duplicate()).collect())
+    /// The same as a dry run: no convention learns from it.
+    pub(in crate::mapping) fn try_out(
+        &self,
+        concerned: Concerned,
+        message: &Incoming<'_>,
+    ) -> Option<Interpreted> {
+        let asked = self.0.iter().zip(0..).filter(|(_, number)| concerned.has(*number));
+        asked.into_iter().find_map(|(known, number)| ask(&mut *known.duplicate(), number, message))
     }
 }
 
+/// What a message means to a convention. None when it is not of it. A defect of one convention
+/// costs one message: the silo would send a retained one again after each new start of the link.
+fn ask(convention: &mut dyn Convention, number: u8, message: &Incoming<'_>) -> Option<Interpreted> {
+    let name = convention.name();
+    let asked = catch_unwind(AssertUnwindSafe(|| {
+        let mut meaning = Meaning::default();
+        (convention.take(message, &mut meaning), meaning)
+    }));
+    let (taken, meaning) = asked.unwrap_or_else(|_| {
+        let defect = "the gateway has a defect here and panicked; its log has more";
+        (Taken::Malformed(defect.to_owned()), Meaning::default())
+    });
+    let is_mine = taken != Taken::NotMine;
+    is_mine.then_some(Interpreted { convention: number, name, taken, meaning })
+}
+
 impl Concerned {
-    /// One convention alone.
-    pub(in crate::mapping) fn only(convention: u8) -> Self {
-        Self(1 << convention)
+    /// And this one, too.
+    pub(in crate::mapping) fn with(self, convention: u8) -> Self {
+        Self(self.0 | 1 << convention)
+    }
+
+    /// Those of them that are asked before this one.
+    pub(in crate::mapping) fn before(self, convention: u8) -> Self {
+        Self(self.0 & ((1 << convention) - 1))
     }
 
     /// Whether it is nobody at all.

@@ -42,7 +42,11 @@ async fn events_and_states_pass_as_the_definition_says() {
     world.report("home.hall", "open", true);
     let thing = world.registry.get(&ThingId::from_name("home.hall")).unwrap();
     let now = Timestamp::now();
-    world.recorder.write().occurred(&thing, &"ring".into(), Value::Boolean(true), now, now);
+    world
+        .recorder
+        .write()
+        .occurred(&thing, &"ring".into(), Value::Boolean(true), now, now)
+        .unwrap();
     world.report("home.hall", "humidity", 3);
     let values: Vec<_> = states.wait_for(2).await.iter().map(Arrival::value).collect();
     assert_eq!(values, [json!(1), json!(3)]);

@@ -101,7 +101,7 @@ impl World {
         let now = Timestamp::now();
         let mut writing = self.recorder.write();
         let thing = writing.thing(&ThingId::from_name(thing), None, now).unwrap();
-        writing.occurred(&thing, &event.into(), Value::from_json(data).unwrap(), now, now);
+        writing.occurred(&thing, &event.into(), Value::from_json(data).unwrap(), now, now).unwrap();
     }
 
     fn thing(&self, name: &str) -> Arc<Thing> {
