@@ -37,7 +37,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            payload_bytes: 1024 * 1024,
+            // Some bridges tell of all their devices in one message: Zigbee2MQTT takes 1 MiB for
+            // about 150.
+            payload_bytes: 8 * 1024 * 1024,
             json_depth: 32,
             leaves_per_message: 1000,
             name_bytes: 256,

@@ -4,18 +4,26 @@
 
 use serde_json::{Map, Value as Json, json};
 use thingway_sdk::Subject;
+use thingway_sdk::model::Kinds;
 
 use super::base::{Base, segment};
 use crate::log::Property;
-use crate::mapping::PropertyRule;
+use crate::mapping::{PropertyRule, ipso_path};
 use crate::registry::{Action, EventSource, Slot, Thing, ThingView};
 
 const TD_CONTEXT: &str = "https://www.w3.org/2022/wot/td/v1.1";
 const DISCOVERY_CONTEXT: &str = "https://www.w3.org/2022/wot/discovery";
-/// Prefixes of terms that are none of the above, with what they stand for.
-const PREFIXES: [(&str, &str); 1] = [("schema", "https://schema.org/")];
+/// Prefixes of terms that are none of the above, with what they stand for. LwM2M has no vocabulary
+/// of RDF; below this address its registry keeps the objects' definitions, `3303.xml` and so on.
+const PREFIXES: [(&str, &str); 2] = [
+    ("schema", "https://schema.org/"),
+    ("lwm2m", "http://www.openmobilealliance.org/tech/profiles/lwm2m/"),
+];
 /// What the maker calls this one device.
 const DEVICE_ID: &str = "schema:serialNumber";
+/// What a property is to LwM2M: an object and a resource of it.
+const OBJECT: &str = "lwm2m:object";
+const RESOURCE: &str = "lwm2m:resource";
 
 /// The description of a thing, for a requester who reaches the gateway at `base`.
 pub(crate) fn describe(thing: &Thing, base: &Base) -> Json {
@@ -26,20 +34,27 @@ pub(crate) fn describe(thing: &Thing, base: &Base) -> Json {
         None => derived(&view, base),
     };
     td.insert("id".into(), json!(view.id));
-    td.insert("@context".into(), context(td.get("@context"), td.contains_key(DEVICE_ID)));
+    let context = context(&td);
+    td.insert("@context".into(), context);
     let registration = json!({ "created": view.created, "modified": view.modified });
     td.insert("registration".into(), registration);
     Json::Object(td)
 }
 
 /// The contexts that the description needs, with those that were registered behind them.
-fn context(registered: Option<&Json>, with_prefixes: bool) -> Json {
+fn context(td: &Map<String, Json>) -> Json {
     let mut contexts = vec![json!(TD_CONTEXT), json!(DISCOVERY_CONTEXT)];
-    if with_prefixes {
-        let prefixes = PREFIXES.map(|(prefix, meaning)| (prefix.to_owned(), json!(meaning)));
-        contexts.push(Json::Object(Map::from_iter(prefixes)));
+    let has_path = |property: &Json| property.get(OBJECT).is_some();
+    let properties = td.get("properties").and_then(Json::as_object);
+    let has_paths = properties.is_some_and(|all| all.values().any(has_path));
+    let used = [td.contains_key(DEVICE_ID), has_paths];
+    let prefixes = PREFIXES.iter().zip(used).filter(|(_, used)| *used);
+    let prefixes: Map<_, _> =
+        prefixes.map(|((prefix, meaning), _)| ((*prefix).to_owned(), json!(meaning))).collect();
+    if !prefixes.is_empty() {
+        contexts.push(Json::Object(prefixes));
     }
-    let others = match registered {
+    let others = match td.get("@context") {
         Some(Json::Array(several)) => several.clone(),
         Some(one) => vec![one.clone()],
         None => Vec::new(),
@@ -81,7 +96,8 @@ fn derived(view: &ThingView, base: &Base) -> Map<String, Json> {
 
 fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
     let rule = slot.property.rule.as_deref();
-    let mut affordance = match rule.and_then(|rule| rule.declared_type()) {
+    let declared = rule.and_then(|rule| rule.declared_type());
+    let mut affordance = match declared {
         Some(declared) => Map::from_iter([("type".to_owned(), json!(declared))]),
         None => slot.kinds.schema(),
     };
@@ -92,7 +108,14 @@ fn property(slot: &Slot, thing: &str, base: &Base) -> Json {
     if let Some(unit) = slot.property.unit() {
         affordance.insert("unit".into(), json!(unit));
     }
-    affordance.insert("readOnly".into(), json!(slot.property.write.is_none()));
+    let kinds = declared.and_then(Kinds::named).unwrap_or(slot.kinds);
+    let is_writable = slot.property.write.is_some();
+    let Property { name, .. } = &*slot.property;
+    if let Some(path) = ipso_path(name, slot.property.unit(), kinds, is_writable) {
+        affordance.insert(OBJECT.into(), json!(path.object));
+        affordance.insert(RESOURCE.into(), json!(path.resource));
+    }
+    affordance.insert("readOnly".into(), json!(!is_writable));
     affordance.insert("observable".into(), json!(true));
     affordance.insert("forms".into(), property_forms(&slot.property, thing, base));
     Json::Object(affordance)

@@ -18,6 +18,8 @@ unit = "Cel"
 minimum = 5
 maximum = 30
 write = { topic = "home/{room}/thermostat/set" }
+[rules.properties.temperature]
+unit = "Cel"
 [[rules]]
 topic = "door/{id}/ring"
 thing = "door.{id}"
@@ -153,6 +155,29 @@ async fn by_the_rules_that_no_schema_can_say() {
                     .iter()
                     .any(|key| affordance.get(*key).is_some());
                 assert!(typed || name == "e", "no schema: {what}");
+            }
+        }
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn what_lwm2m_calls_a_property_is_said_with_the_prefix_declared() {
+    let gateway = zoo().await;
+    for td in all(&gateway).await {
+        let is_thermostat = td["title"] == "Thermostat";
+        let contexts = td["@context"].as_array().unwrap();
+        let declared = contexts.iter().any(|context| context["lwm2m"].is_string());
+        assert_eq!(declared, is_thermostat, "{td:#}");
+        if is_thermostat {
+            for (name, object, resource) in [
+                ("temperature", json!(3303), json!(5700)),
+                ("setpoint", json!(3308), json!(5900)),
+                ("mode", Value::Null, Value::Null),
+            ] {
+                let property = &td["properties"][name];
+                assert_eq!(property["lwm2m:object"], object, "{name}");
+                assert_eq!(property["lwm2m:resource"], resource, "{name}");
             }
         }
     }

@@ -50,8 +50,8 @@ const QUEUE: QueueLimits = QueueLimits { max_messages: 1_000, max_bytes: 8 * 102
 const TOPIC_ALIASES: u16 = 64;
 
 /// A packet is read, so that it can be reported as rejected, up to this many times the largest
-/// that is accepted.
-const READ_FACTOR: usize = 16;
+/// that is accepted. Each connection may have one in memory.
+const READ_FACTOR: usize = 2;
 
 /// How long to wait after `accept` failed, as it does without free file descriptors, and how often
 /// in a row it may fail.

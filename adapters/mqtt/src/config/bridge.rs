@@ -70,7 +70,7 @@ pub struct BridgeConfig {
     pub session_expiry_seconds: u32,
     /// Larger messages are rejected, in bytes with their topic and header. They are acknowledged
     /// all the same, or the broker would send them again for ever.
-    #[serde(default = "one_mebibyte")]
+    #[serde(default = "eight_mebibytes")]
     #[schema(value_type = usize, minimum = 1)]
     pub max_packet_bytes: NonZeroUsize,
     /// How many commands may wait for the broker at one time; further ones are refused.
@@ -147,8 +147,9 @@ const fn one_day() -> u32 {
     24 * 60 * 60
 }
 
-fn one_mebibyte() -> NonZeroUsize {
-    const { NonZeroUsize::new(1024 * 1024).unwrap() }
+/// Zigbee2MQTT tells of all its devices in one message, which takes 1 MiB for about 150.
+pub(super) fn eight_mebibytes() -> NonZeroUsize {
+    const { NonZeroUsize::new(8 * 1024 * 1024).unwrap() }
 }
 
 fn a_thousand() -> NonZeroUsize {
@@ -218,7 +219,7 @@ impl BridgeConfig {
             keep_alive_seconds: half_a_minute(),
             clean_session: false,
             session_expiry_seconds: one_day(),
-            max_packet_bytes: one_mebibyte(),
+            max_packet_bytes: eight_mebibytes(),
             max_waiting_commands: a_thousand(),
         }
     }

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::bridge::eight_mebibytes;
+
 /// The MQTT broker that runs inside the gateway; it speaks versions 3.1.1 and 5 on one port.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -16,8 +18,8 @@ pub struct BrokerConfig {
     #[serde(default)]
     pub allow_anonymous: bool,
     /// Larger payloads are rejected, in bytes, and reach no subscriber. A device that sends a
-    /// packet of more than sixteen times this is disconnected.
-    #[serde(default = "one_mebibyte")]
+    /// packet of more than twice this is disconnected.
+    #[serde(default = "eight_mebibytes")]
     #[schema(value_type = usize, minimum = 1)]
     pub max_packet_bytes: NonZeroUsize,
     /// How many devices may be connected at one time.
@@ -44,7 +46,7 @@ impl Default for BrokerConfig {
         Self {
             listen: loopback(),
             allow_anonymous: false,
-            max_packet_bytes: one_mebibyte(),
+            max_packet_bytes: eight_mebibytes(),
             max_clients: ten_thousand(),
             max_retained: hundred_thousand(),
         }
@@ -53,10 +55,6 @@ impl Default for BrokerConfig {
 
 fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 1883).into()
-}
-
-fn one_mebibyte() -> NonZeroUsize {
-    const { NonZeroUsize::new(1024 * 1024).unwrap() }
 }
 
 fn ten_thousand() -> NonZeroUsize {

@@ -19,6 +19,8 @@ const OCTETS: u8 = 1 << 7;
 impl Kinds {
     /// Nothing but `null` was seen.
     pub const NULL: Self = Self(NULL);
+    /// True and false.
+    pub const BOOLEAN: Self = Self(BOOLEAN);
     /// Bytes.
     pub const OCTETS: Self = Self(OCTETS);
     /// Numbers, whole or not.
