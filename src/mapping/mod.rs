@@ -34,6 +34,7 @@ pub use extract::{Decimal, Expression, Field, Format, Source};
 pub use join::JoinConfig;
 pub use mapper::{Applied, Batch, Mapper, Outcome};
 pub use names::Names;
+pub(crate) use reader::names_a_time;
 pub use reader::{Contents, Message};
 pub use rule::{ByConvention, Flaw, PropertyRule, RuleConfig, WriteRule};
 pub use template::PayloadTemplate;

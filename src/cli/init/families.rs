@@ -23,6 +23,8 @@ pub(super) struct Topic {
 #[derive(Debug)]
 pub(super) struct Family {
     levels: Vec<Level>,
+    /// Their last levels name values of the thing, not the thing.
+    is_value: bool,
     /// How many topics it has.
     pub(super) topics: usize,
     /// One of them, with the beginning of a payload.
@@ -194,6 +196,7 @@ impl Family {
         }
         Some(Self {
             levels,
+            is_value: topics.iter().all(|topic| topic.is_whole),
             topics: topics.len(),
             example: example.address.clone(),
             sample: example.sample.clone(),
@@ -206,6 +209,7 @@ impl Family {
 
     fn join(&mut self, other: Self) {
         self.topics += other.topics;
+        self.is_value &= other.is_value;
         if other.looks > self.looks {
             (self.looks, self.example, self.sample) = (other.looks, other.example, other.sample);
         }
@@ -242,12 +246,13 @@ impl Family {
         written.collect::<Vec<_>>().join("/")
     }
 
-    /// The last level that is the same for all: what the topics are about.
+    /// The last level of what names the thing, where it is the same for all of them.
     pub(super) fn subject(&self) -> Option<&str> {
-        self.levels.iter().rev().find_map(|level| match level {
-            Level::Literal(text) if !text.is_empty() => Some(text.as_str()),
+        let named = self.levels.iter().rev().nth(usize::from(self.is_value));
+        match named {
+            Some(Level::Literal(text)) if !text.is_empty() => Some(text.as_str()),
             _ => None,
-        })
+        }
     }
 }
 
@@ -319,6 +324,7 @@ mod tests {
         assert_eq!(families[1].topics, 2);
         assert_eq!(families[1].properties.get("speed").unwrap(), "2");
         assert_eq!(families[1].subject(), Some("tele"));
+        assert_eq!(group(&[value("cellar/humidity")], &[])[0].subject(), Some("cellar"));
     }
 
     #[test]

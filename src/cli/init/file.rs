@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use super::families::Family;
 use super::hints::{self, Looks};
-use super::report::{Report, counted};
-use crate::cli::output::printable;
+use super::report::Report;
+use crate::cli::output::{counted, printable};
+use crate::mapping::names_a_time;
 
 /// How much of a payload is shown, in characters.
 const SAMPLE: usize = 100;
@@ -124,7 +125,9 @@ fn format_of(looks: Looks, out: &mut Lines) {
 }
 
 fn properties(family: &Family, out: &mut Lines) {
-    for (name, value) in family.properties.iter().take(MOST_PROPERTIES) {
+    // What tells the time of a message is known for it without a rule.
+    let all = || family.properties.iter().filter(|(name, _)| !names_a_time(name));
+    for (name, value) in all().take(MOST_PROPERTIES) {
         let seen = format!("  # seen: {}", shortened(value));
         out.suggest(&format!("[rules.properties.{}]{seen}", key(name)));
         let is_number = value.starts_with(|c: char| c == '-' || c.is_ascii_digit());
@@ -138,7 +141,7 @@ fn properties(family: &Family, out: &mut Lines) {
             (None, None) => out.suggest(&format!("title = {}", quoted(&title(name)))),
         }
     }
-    let more = family.properties.len().saturating_sub(MOST_PROPERTIES);
+    let more = all().skip(MOST_PROPERTIES).count();
     if more > 0 {
         out.note(&format!("… and {more} more properties"));
     }

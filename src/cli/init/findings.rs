@@ -84,7 +84,7 @@ impl Things {
     }
 
     fn recognised(&self, survey: &Survey) -> Vec<Recognised> {
-        let of = |(name, messages): (&&'static str, &u64)| {
+        let of = |(name, messages): (&&'static str, &usize)| {
             let mut titles = self.by_convention.get(name).cloned().unwrap_or_default();
             titles.sort();
             let things = titles.len();

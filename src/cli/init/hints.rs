@@ -95,8 +95,8 @@ pub(super) fn unit(property: &str) -> Option<&'static str> {
         ("co2", "ppm"),
         ("speed", "m/s"),
     ];
-    let name = property.rsplit('.').next().unwrap_or(property).to_ascii_lowercase();
-    let mut words = name.split(['_', '-', ' ']).rev();
+    let name = property.to_ascii_lowercase();
+    let mut words = name.split(['.', '_', '-', ' ']).rev();
     words.find_map(|word| USUAL.iter().find(|(usual, _)| *usual == word).map(|(_, unit)| *unit))
 }
 
@@ -138,6 +138,7 @@ mod tests {
     fn names_suggest_units_and_words_suggest_switches() {
         assert_eq!(unit("outside_temperature"), Some("Cel"));
         assert_eq!(unit("sensor.Humidity"), Some("%RH"));
+        assert_eq!(unit("current.l1"), Some("A"));
         assert_eq!(unit("template"), None);
         assert_eq!(switch("\"OFF\""), Some(("\"ON\"", "\"OFF\"")));
         assert_eq!(switch("1"), None);

@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use crate::cli::output::counted;
+
 /// How many signs the bar has.
 const WIDTH: u128 = 24;
 
 /// Draws the line anew. With stderr closed there is nobody to show it to.
-pub(super) fn draw(elapsed: Duration, whole: Duration, messages: u64, topics: usize) {
+pub(super) fn draw(elapsed: Duration, whole: Duration, messages: usize, topics: usize) {
     let line = line(elapsed, whole, messages, topics);
     let _ = write!(io::stderr(), "\r\x1b[K{line}");
 }
@@ -17,11 +19,12 @@ pub(super) fn clear() {
     let _ = write!(io::stderr(), "\r\x1b[K");
 }
 
-fn line(elapsed: Duration, whole: Duration, messages: u64, topics: usize) -> String {
+fn line(elapsed: Duration, whole: Duration, messages: usize, topics: usize) -> String {
     let done = (elapsed.as_millis() * WIDTH / whole.as_millis().max(1)).min(WIDTH);
     let bar: String = (0..WIDTH).map(|n| if n < done { '#' } else { '.' }).collect();
     let (elapsed, whole) = (elapsed.as_secs(), whole.as_secs());
-    format!("[{bar}] {elapsed} of {whole} s, {messages} messages on {topics} topics")
+    let (messages, topics) = (counted(messages, "message"), counted(topics, "topic"));
+    format!("[{bar}] {elapsed} of {whole} s, {messages} on {topics}")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::families::Family;
 use super::hints::Looks;
 use super::survey::MOST_TOPICS;
-use crate::cli::output::{Cell, Output, Tone};
+use crate::cli::output::{Cell, Output, Tone, counted};
 
 /// All that is told.
 #[derive(Debug, Serialize)]
@@ -15,10 +15,10 @@ pub(super) struct Report {
     /// The broker, without credentials.
     pub(super) endpoint: String,
     pub(super) seconds: u64,
-    pub(super) messages: u64,
+    pub(super) messages: usize,
     pub(super) topics: usize,
     /// Messages of topics beyond those that are looked at.
-    pub(super) messages_not_looked_at: u64,
+    pub(super) messages_not_looked_at: usize,
     pub(super) conventions: Vec<Recognised>,
     pub(super) by_shape: ByShape,
     pub(super) findings: Vec<Finding>,
@@ -38,7 +38,7 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct Recognised {
     pub(super) convention: &'static str,
-    pub(super) messages: u64,
+    pub(super) messages: usize,
     pub(super) things: usize,
     /// What some of the things are called.
     pub(super) examples: Vec<String>,
@@ -61,7 +61,7 @@ pub(super) struct Finding {
     pub(super) outcome: &'static str,
     pub(super) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) messages: Option<u64>,
+    pub(super) messages: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) topics: Option<usize>,
     /// Topics of some of them.
@@ -134,7 +134,7 @@ impl Report {
 
     fn heard(&self) -> String {
         let Self { messages, topics, endpoint, seconds, .. } = self;
-        let (messages, topics) = (counted_u64(*messages, "message"), counted(*topics, "topic"));
+        let (messages, topics) = (counted(*messages, "message"), counted(*topics, "topic"));
         format!("{messages} on {topics} from {endpoint} within {seconds} s")
     }
 }
@@ -142,7 +142,7 @@ impl Report {
 impl Recognised {
     pub(super) fn words(&self) -> String {
         let Self { convention, messages, things, examples } = self;
-        let (messages, things) = (counted_u64(*messages, "message"), counted(*things, "thing"));
+        let (messages, things) = (counted(*messages, "message"), counted(*things, "thing"));
         format!("{convention}: {messages}, {things}{}", such_as(examples))
     }
 }
@@ -165,7 +165,7 @@ impl Finding {
     }
 
     fn words(&self) -> String {
-        let messages = self.messages.map(|messages| counted_u64(messages, "message"));
+        let messages = self.messages.map(|messages| counted(messages, "message"));
         let topics = self.topics.map(|topics| counted(topics, "topic"));
         let count = messages.or(topics).unwrap_or_default();
         format!("{count}: {}{}", self.reason, such_as(&self.examples))
@@ -176,11 +176,30 @@ fn such_as(examples: &[String]) -> String {
     if examples.is_empty() { String::new() } else { format!(" ({})", examples.join(", ")) }
 }
 
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    counted_u64(count as u64, noun)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn counted_u64(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+    #[test]
+    fn what_was_left_out_is_told_too() {
+        let mut report = Report::new("mqtt://broker:1883".into(), 10, None);
+        (report.messages, report.topics) = (10_007, MOST_TOPICS);
+        report.messages_not_looked_at = 7;
+        report.findings = vec![Finding {
+            outcome: "failed",
+            reason: "too\x1b[2Jlarge".into(),
+            messages: Some(1),
+            topics: None,
+            examples: vec!["a/b".into()],
+        }];
+        let lines = report.lines(Output::new(true)).join("\n");
+        for expected in [
+            "10007 messages on 10000 topics from mqtt://broker:1883 within 10 s",
+            "0 topics: 0 things with 0 properties",
+            "1 message: too\\u{1b}[2Jlarge (a/b)",
+            "more than 10000 topics: 7 messages",
+        ] {
+            assert!(lines.contains(expected), "{expected}\nin\n{lines}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::silo::MessageRecord;
 pub(super) const MOST_TOPICS: usize = 10_000;
 
 /// How many different reasons are kept apart.
-const MOST_REASONS: usize = 100;
+const MOST_REASONS: usize = 30;
 
 /// How many topics are named as examples.
 pub(super) const EXAMPLES: usize = 3;
@@ -17,11 +17,11 @@ pub(super) const EXAMPLES: usize = 3;
 pub(super) struct Survey {
     /// The newest message of each topic; one that was mapped is not replaced by one that was not.
     pub(super) topics: HashMap<String, MessageRecord>,
-    pub(super) messages: u64,
+    pub(super) messages: usize,
     /// Messages of topics that are not looked at.
-    pub(super) beyond: u64,
+    pub(super) beyond: usize,
     /// Messages by their convention.
-    pub(super) conventions: BTreeMap<&'static str, u64>,
+    pub(super) conventions: BTreeMap<&'static str, usize>,
     /// By what became of the messages, and why.
     pub(super) reasons: BTreeMap<(&'static str, String), Messages>,
 }
@@ -29,14 +29,14 @@ pub(super) struct Survey {
 /// Some messages.
 #[derive(Default)]
 pub(super) struct Messages {
-    pub(super) count: u64,
+    pub(super) count: usize,
     /// Where some of them came from.
     pub(super) examples: Vec<String>,
 }
 
 impl Survey {
     /// How many messages came, on how many topics.
-    pub(super) fn counts(&self) -> (u64, usize) {
+    pub(super) fn counts(&self) -> (usize, usize) {
         (self.messages, self.topics.len())
     }
 
@@ -115,7 +115,7 @@ mod tests {
             survey.take(record(&format!("a/{n}"), "mapped", "1"));
         }
         survey.take(record("a/0", "mapped", "2"));
-        assert_eq!(survey.counts(), (MOST_TOPICS as u64 + 6, MOST_TOPICS));
+        assert_eq!(survey.counts(), (MOST_TOPICS + 6, MOST_TOPICS));
         assert_eq!(survey.beyond, 5);
         assert_eq!(survey.topics["a/0"].payload, "2");
     }
