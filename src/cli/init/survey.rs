@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::hints::Looks;
 use crate::silo::MessageRecord;
 
 /// How many topics are looked at. Messages of further ones are counted.
@@ -80,8 +81,12 @@ fn is_mapped(record: &MessageRecord) -> bool {
 /// Why a message is nothing, or may be something else than it was taken for; where in the payload
 /// that shows differs from message to message.
 fn reason(record: &MessageRecord) -> Option<String> {
-    let reason = if is_mapped(record) { &record.note } else { &record.reason };
-    let reason = reason.as_deref()?;
+    let reason = match is_mapped(record) {
+        // What it looks like is told of its family.
+        true if Looks::of(record.encoding, true, &record.payload).words().is_some() => return None,
+        true => record.note.as_deref()?,
+        false => record.reason.as_deref()?,
+    };
     Some(reason.split(" at line ").next().unwrap_or(reason).to_owned())
 }
 
