@@ -246,9 +246,11 @@ impl Family {
         written.collect::<Vec<_>>().join("/")
     }
 
-    /// The last level of what names the thing, where it is the same for all of them.
+    /// The last level of what names the thing, where it is the same for all of them. It is that of
+    /// the whole topic where the payload has members, also those that a format gives it.
     pub(super) fn subject(&self) -> Option<&str> {
-        let named = self.levels.iter().rev().nth(usize::from(self.is_value));
+        let has_members = !self.is_value || matches!(self.looks, Looks::Csv { .. } | Looks::Octets);
+        let named = self.levels.iter().rev().nth(usize::from(!has_members));
         match named {
             Some(Level::Literal(text)) if !text.is_empty() => Some(text.as_str()),
             _ => None,
@@ -325,6 +327,8 @@ mod tests {
         assert_eq!(families[1].properties.get("speed").unwrap(), "2");
         assert_eq!(families[1].subject(), Some("tele"));
         assert_eq!(group(&[value("cellar/humidity")], &[])[0].subject(), Some("cellar"));
+        let bytes = Topic { looks: Looks::Octets, ..value("raw/node") };
+        assert_eq!(group(&[bytes], &[])[0].subject(), Some("node"));
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn mapped(record: &MessageRecord, thing: &Thing) -> Topic {
         names.filter_map(|name| Some((name.to_string(), value(name)?))).collect();
     let is_whole = record.properties.len() == 1
         && record.properties[0] == codec::property_name(last)
-        && !record.payload.trim_start().starts_with('{');
+        && (record.encoding == Some("text") || !record.payload.trim_start().starts_with('{'));
     let looks = Looks::of(record.encoding, record.note.is_some(), &record.payload);
     let (address, sample) = (record.address.clone(), record.payload.clone());
     Topic { address, looks, is_whole, values, sample, failed: None }
