@@ -7,6 +7,7 @@
 mod table;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use thingway_coap::bridge::InvalidDevice;
 use thingway_coap::{CoapServer, DeviceConfig, ServerConfig};
-use thingway_mqtt::config::InvalidBridge;
+use thingway_mqtt::config::{InvalidBridge, InvalidUrl};
 use thingway_mqtt::{Bridge, BridgeConfig};
 #[cfg(feature = "embedded-broker")]
 use thingway_mqtt::{Broker, BrokerConfig};
@@ -130,6 +131,25 @@ pub(crate) async fn discover_coap(
         found(format!("coap://{}", device.address), device.resources);
     })
     .await
+}
+
+/// A bridge that listens to all that a broker has, and leaves no session behind there.
+///
+/// # Errors
+/// What is wrong with the URL or the way to log in.
+pub(crate) fn passing_bridge(
+    name: &str,
+    url: &str,
+    password_file: Option<PathBuf>,
+) -> Result<Arc<dyn Adapter>, String> {
+    let config = BridgeConfig {
+        password_file,
+        // Another than a gateway's, which the broker would throw out.
+        client_id: Some(format!("thingway-init-{}", std::process::id())),
+        clean_session: true,
+        ..BridgeConfig::new(url.parse().map_err(|error: InvalidUrl| error.to_string())?)
+    };
+    Ok(Arc::new(Bridge::new(name, config).map_err(|error| error.to_string())?))
 }
 
 /// `[coap]`: CoAP beside the adapters.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::failure::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, counted};
 use crate::config::{Config, ConfigError, FileChoice, Loaded, Overrides, Sources};
 
 #[derive(Debug, clap::Args)]
@@ -41,9 +41,4 @@ fn as_json(args: &CheckArgs, error: Option<ConfigError>, output: Output) -> Resu
     let problems = error.map(|error| error.problems).unwrap_or_default();
     output.json(&json!({ "valid": valid, "file": args.file, "problems": problems }))?;
     if valid { Ok(()) } else { Err(Failure::Told(Exit::Configuration)) }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }

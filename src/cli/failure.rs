@@ -14,9 +14,9 @@ pub enum Exit {
     Failed = 1,
     /// The command line can't be understood.
     Usage = 2,
-    /// There is no such thing, property or message.
+    /// There is no such thing, property or message; nobody said anything.
     NotFound = 4,
-    /// No gateway answers.
+    /// No gateway answers, or no broker does.
     Unreachable = 69,
     /// A device or the gateway did not answer in time.
     TimedOut = 75,

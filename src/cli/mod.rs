@@ -1,7 +1,7 @@
 //! The command line: one file per verb.
 //!
-//! `run` and `demo` are the gateway; the other verbs ask a running one over HTTP, and know nothing
-//! of its insides.
+//! `run` and `demo` are the gateway, and `init` is its inward half for some seconds; the other verbs
+//! ask a running one over HTTP, and know nothing of its insides.
 
 mod banner;
 mod check;
@@ -13,6 +13,7 @@ mod event_stream;
 mod explain;
 mod failure;
 mod healthcheck;
+mod init;
 mod output;
 mod reload;
 mod run;
@@ -53,6 +54,8 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Find the devices of a network
     Discover(discover::DiscoverArgs),
+    /// Listen to a broker for some seconds and write a configuration file to begin with
+    Init(init::InitArgs),
     /// Tell what is wrong with a configuration file
     Check(check::CheckArgs),
     /// List, read, write and watch the things of a running gateway
@@ -103,6 +106,7 @@ impl Cli {
             Verb::Run(args) => run::run(args, output).await,
             Verb::Demo(args) => demo::run(args, output).await,
             Verb::Discover(args) => discover::run(args, output).await,
+            Verb::Init(args) => init::run(args, output).await,
             Verb::Check(args) => check::run(args, output),
             Verb::Things(args) => things::run(&args, output).await,
             Verb::Explain(args) => explain::run(&args, output).await,

@@ -108,6 +108,12 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
+/// `1 thing`, `2 things`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

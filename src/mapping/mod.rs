@@ -36,6 +36,7 @@ pub use ipso::{IpsoPath, ipso_path};
 pub use join::JoinConfig;
 pub use mapper::{Applied, Batch, Mapper, Outcome};
 pub use names::Names;
+pub(crate) use reader::names_a_time;
 pub use reader::{Contents, Message};
 pub use rule::{ByConvention, Flaw, PropertyRule, RuleConfig, WriteRule};
 pub use template::PayloadTemplate;

@@ -211,7 +211,7 @@ impl<'a> Collector<'a> {
 }
 
 /// The keys under which devices send the time of their measurement.
-fn names_a_time(path: &str) -> bool {
+pub(crate) fn names_a_time(path: &str) -> bool {
     ["ts", "time", "timestamp"].iter().any(|name| path.eq_ignore_ascii_case(name))
 }
 

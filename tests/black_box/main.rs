@@ -26,6 +26,7 @@ mod every_td_is_valid;
 mod foreign_pages_change_nothing;
 mod garbage_never_becomes_a_value_in_silence;
 mod home_assistant_discovery_becomes_things;
+mod init_suggests_rules;
 mod limits_hold_against_a_flood;
 mod one_websocket_carries_many_things;
 mod other_makers_clients_understand;
