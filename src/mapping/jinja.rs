@@ -18,6 +18,8 @@ use minijinja::{Environment, Error, ErrorKind, filters, tests};
 const SOURCE_BYTES: usize = 4 << 10;
 /// Bytes of a payload that is shown to a template.
 const INPUT_BYTES: usize = 64 << 10;
+/// Bytes of a payload that is shown to a template with `*`.
+const REPEATED_BYTES: usize = 4 << 10;
 /// Bytes that a template may make.
 const OUTPUT_BYTES: usize = 64 << 10;
 /// Instructions of one evaluation.
@@ -75,6 +77,11 @@ impl Jinja {
             ));
         }
         Ok(Self(Arc::new(Compiled { source: source.into(), environment })))
+    }
+
+    /// Whether the template may be shown so long a payload.
+    pub(super) fn admits(&self, text: &str) -> bool {
+        text.len() <= REPEATED_BYTES || !self.0.source.contains('*')
     }
 
     /// What the template makes of these variables.
@@ -170,33 +177,63 @@ impl std::io::Write for Bounded {
 
 /// Refuses templates that could make much of little: the engine bounds instructions, but not what
 /// one of them holds. Texts and lists double by being joined, so joins are counted; they repeat by
-/// `*`, so one of its sides has to be a number of the template, and no list may be near.
+/// `*`, so one of its sides has to be a number of the template, all of these together must not
+/// repeat too often, and no list may be near.
 fn growth(source: &str) -> Result<(), String> {
     let plain = without_strings(source);
     let count = plain.matches(['~', '+', '*']).count();
     if count > GROWTH {
         return Err(format!("`{source}` has more than {GROWTH} of `~`, `+` and `*`"));
     }
-    let is_tame = |side: &str| {
-        side.parse::<f64>().is_ok_and(|n| side.contains('.') || (0.0..=REPEATS).contains(&n))
-    };
-    let digits = |c: char| c.is_ascii_digit() || c == '.';
+    if !plain.contains('*') {
+        return Ok(());
+    }
+    let dense: String = plain.split_whitespace().collect();
+    let has_exponent =
+        dense.as_bytes().windows(3).any(|it| matches!(it, [b'0'..=b'9', b'e' | b'E', b'+']));
+    if has_exponent || ["**", "|multiply(", "|add("].iter().any(|it| dense.contains(it)) {
+        return Err(format!("`{source}` has `*` and `**`, `e+`, `multiply` or `add`"));
+    }
+    // A text that has a name can be joined with itself, and repeated by one.
+    let is_named =
+        plain.contains("{%") && ["set", "with", "macro"].iter().any(|it| plain.contains(it));
+    let (least, most) = if is_named { (2.0, REPEATS) } else { (1.0, REPEATS * 100.0) };
+    let joins = plain.matches(['~', '+']).map(|_| least);
+    let mut repeats: f64 = joins.product();
     for (at, _) in plain.match_indices('*') {
-        let (before, after) = (plain[..at].trim_end(), plain[at + 1..].trim_start());
-        let left = before.rfind(|c| !digits(c)).map_or(before, |end| &before[end + 1..]);
-        let right = after.find(|c| !digits(c)).map_or(after, |end| &after[..end]);
-        if !is_tame(left) && !is_tame(right) {
+        let Some(times) = times(&plain[..at], &plain[at + 1..]) else {
             return Err(format!("in `{source}`, one side of `*` must be a number up to {REPEATS}"));
-        }
+        };
+        repeats *= times.max(least);
+    }
+    if repeats > most {
+        return Err(format!("`{source}` multiplies by more than {most} in all"));
     }
     let opens_list = |(at, _): (usize, &str)| {
         let before = plain[..at].trim_end().chars().next_back();
         !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ')' | ']' | '"'))
     };
-    if plain.contains('*') && plain.match_indices('[').any(opens_list) {
+    if plain.match_indices('[').any(opens_list) {
         return Err(format!("`{source}` has a list and `*`"));
     }
     Ok(())
+}
+
+/// How often the `*` between these may repeat a text, by the number on either side.
+fn times(before: &str, after: &str) -> Option<f64> {
+    let in_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let (before, after) = (before.trim_end(), after.trim_start());
+    let ahead = before.trim_end_matches(in_word);
+    let left = &before[ahead.len()..];
+    // What is multiplied or divided before is that result, not the number.
+    let left = if ahead.trim_end().ends_with(['*', '/', '%']) { "" } else { left };
+    let right = &after[..after.len() - after.trim_start_matches(in_word).len()];
+    let numbers =
+        [left, right].into_iter().filter(|it| it.starts_with(|c: char| c.is_ascii_digit()));
+    let numbers = numbers.filter_map(|it| it.parse::<f64>().ok());
+    // The engine takes 3.0 for a count too, and refuses to repeat a text 2.5 times.
+    let counts = numbers.map(|it| if it.fract() == 0.0 { it } else { 1.0 });
+    counts.filter(|it| *it <= REPEATS).reduce(f64::min)
 }
 
 /// The template with nothing in its string literals.
@@ -430,6 +467,15 @@ mod test {
             "{{ 'a' * 99999999 }}",
             "{{ [0] * 1000 }}",
             "{{ [[0]] * 2 ** 9 }}",
+            "{{ 'a' * 90000000.0 }}",
+            "{{ 'a' * 1e9 }}",
+            "{{ 1e+9 * 'a' }}",
+            "{{ 'a' * 1_000_000 }}",
+            "{{ 'a' * 2 ** 30 }}",
+            "{{ 'a' * 10000 * 10000 }}",
+            "{{ value_json.n * 9 * 'a' }}",
+            "{{ 'a' * 9 | multiply(1000000) }}",
+            "{% set a = value * 9000 %}{{ a ~ a ~ a }}",
             "{% set a = value ~ value %}{% set b = a~a~a~a %}{% set c = b~b~b~b~b~b %}{{ c }}",
         ] {
             assert!(Jinja::compile(bomb, &["value", "value_json"]).is_err(), "{bomb}");
@@ -439,6 +485,22 @@ mod test {
             "{% for a in value_json %}{% for b in value_json %}{{ a }}{% endfor %}{% endfor %}";
         assert!(matches!(read(loops, &list), Err(Unrendered::Failed(_))));
         assert!(matches!(read("{{ value }}", &"x".repeat(70_000)), Err(Unrendered::Failed(_))));
+    }
+
+    #[test]
+    fn numbers_are_multiplied() {
+        for (template, expected) in [
+            ("{{ value | float * 0.1 }}", "0.2"),
+            ("{{ 1000.0 * value | float }}", "2000.0"),
+            ("{{ value | float * 86400.5 }}", "172801.0"),
+            ("{{ value | int * 3600 + value | int * 60 }}", "7320"),
+        ] {
+            assert_eq!(read(template, "2").as_deref(), Ok(expected), "{template}");
+        }
+        for letters in ["{{ value }} é * 2", "{{ value }} 2 * é", "é*é"] {
+            drop(Jinja::compile(letters, &["value"]));
+        }
+        assert!(!Jinja::compile("{{ value * 2 }}", &["value"]).unwrap().admits(&"x".repeat(5000)));
     }
 
     #[test]

@@ -3,6 +3,9 @@ use smol_str::SmolStr;
 use super::config::Config;
 use super::template::{Body, Template, as_word};
 
+/// Topics that tell of one entity.
+pub(super) const SOURCES: usize = 16;
+
 /// How an entity tells whether it can be reached.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Availability {

@@ -7,6 +7,16 @@ use crate::mapping::convention::Incoming;
 /// Bytes of one discovery message.
 const BYTES: usize = 256 << 10;
 
+/// Entities of one device.
+pub(super) const ENTITIES_OF_DEVICE: usize = 512;
+/// Bytes of what stands once in a device's announcement and holds for all of its entities, counted
+/// for each of them.
+const SHARED_BYTES: usize = 1 << 20;
+/// Identifiers and connections of one device.
+pub(super) const IDENTIFIERS: usize = 16;
+/// Bytes of an identifier, and of the name of a device.
+const NAME_BYTES: usize = 1 << 10;
+
 /// The options of one entity, by their long names and with the base topic `~` filled in.
 #[derive(Debug, Default)]
 pub(super) struct Config(Map<String, Json>);
@@ -49,6 +59,15 @@ impl Announced {
         let Some(Json::Object(components)) = shared.0.remove("components") else {
             return Err("a device's announcement has an object `components` (`cmps`)".to_owned());
         };
+        if components.len() > ENTITIES_OF_DEVICE {
+            return Err(format!("a device has at most {ENTITIES_OF_DEVICE} entities"));
+        }
+        let bytes = serde_json::to_string(&shared.0).map_or(text.len(), |json| json.len());
+        if bytes * components.len() > SHARED_BYTES {
+            return Err(format!(
+                "what holds for all entities has, with each of them, more than {SHARED_BYTES} bytes"
+            ));
+        }
         let entity = |(key, options): (String, Json)| {
             let options = options.as_object().cloned().unwrap_or_default();
             let mut config = Config::expanded(options);
@@ -142,8 +161,25 @@ impl Config {
         }
     }
 
-    /// The device that the entity belongs to.
-    pub(super) fn device(&self) -> Option<DeviceConfig> {
+    /// The device that the entity belongs to, if it belongs to any.
+    ///
+    /// # Errors
+    /// When it has too many identifiers, or too long ones.
+    pub(super) fn device(&self) -> Result<Option<DeviceConfig>, String> {
+        let Some(device) = self.described_device() else { return Ok(None) };
+        if device.identifiers.len() > IDENTIFIERS {
+            return Err(format!("a device has at most {IDENTIFIERS} identifiers"));
+        }
+        let mut texts = device.identifiers.iter().chain(&device.name).chain(&device.serial);
+        if texts.any(|text| text.len() > NAME_BYTES) {
+            return Err(format!(
+                "a device's name and its identifiers have at most {NAME_BYTES} bytes"
+            ));
+        }
+        Ok(Some(device))
+    }
+
+    fn described_device(&self) -> Option<DeviceConfig> {
         let json = self.get("device")?.as_object()?;
         let device: Map<String, Json> = json
             .iter()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smol_str::{SmolStr, format_smolstr};
 
 use super::availability::Availability;
-use super::config::DeviceConfig;
+use super::config::{DeviceConfig, IDENTIFIERS};
 use super::entity::{Entity, Facet};
 use crate::mapping::convention::{Action, Meaning};
 use crate::mapping::{PropertyRule, RuleConfig};
@@ -49,6 +49,13 @@ impl Device {
 
     pub(super) fn identifiers(&self) -> &[SmolStr] {
         &self.config.identifiers
+    }
+
+    /// Whether there is room for the identifiers of an announcement beside those that were heard.
+    pub(super) fn has_room_for(&self, config: &DeviceConfig) -> bool {
+        let known = self.identifiers();
+        let more = config.identifiers.iter().filter(|id| !known.contains(id)).count();
+        known.len() + more <= IDENTIFIERS
     }
 
     /// Takes in what an announcement says of the device itself: not every one says all.
@@ -142,7 +149,10 @@ impl Device {
             let named = member.properties.iter().map(ToString::to_string);
             rule.properties.extend(named.zip(member.rules.iter().cloned()));
         }
+        let is_gone = |name: &&String| !rule.properties.contains_key(name.as_str());
+        let gone = self.rule.properties.keys().filter(is_gone).map(SmolStr::from).collect();
         self.rule = Arc::new(rule);
+        meaning.dropped(&self.rule, gone);
         self.expiring.clear();
         for key in self.fresh.drain(..) {
             let Some(Member { entity, actions, .. }) = self.entities.get(&key) else { continue };
@@ -169,28 +179,28 @@ impl Device {
         self.expiring.entry(seconds).or_insert_with(make).clone()
     }
 
-    /// Whether it became known that the device is, or is no longer, within reach: it is as long
-    /// as any of its entities is.
-    pub(super) fn reach(&mut self) -> Option<bool> {
+    /// Whether it became known, or was said again, that the device is, or is no longer, within
+    /// reach: it is as long as any of its entities is. What is said again is told again, because
+    /// the link may have been lost in between, and with it what was told before.
+    pub(super) fn reach(&mut self, is_said: bool) -> Option<bool> {
         let told = self.entities.values().map(|member| &member.entity.availability);
         let told: Vec<_> = told.filter(|it| it.is_told()).map(Availability::online).collect();
         let is_off = !told.is_empty() && told.iter().all(|says| *says == Some(false));
         let is_on = told.contains(&Some(true));
         let now = is_on.then_some(true).or(is_off.then_some(false));
-        if now.is_none() || now == self.online {
-            return None;
-        }
-        self.online = now;
-        now
+        let is_news = is_said || now != self.online;
+        now.filter(|_| is_news).inspect(|_| self.online = now)
     }
 }
 
 impl Member {
-    /// The topics that the entity is read from.
+    /// The topics that the entity is read from, and those of its commands: what others tell the
+    /// device to do is no thing of its own.
     pub(super) fn topics(&self) -> impl Iterator<Item = &SmolStr> {
         let facets = self.entity.facets.iter().map(|facet| &facet.topic);
         let events = self.entity.events.iter().map(|trigger| &trigger.topic);
-        facets.chain(events).chain(self.entity.availability.topics())
+        let told = facets.chain(events).chain(self.entity.availability.topics());
+        told.chain(&self.entity.commands)
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Entity {
     pub(super) facets: Vec<Facet>,
     pub(super) actions: Vec<Act>,
     pub(super) events: Vec<Trigger>,
+    /// Where its commands go.
+    pub(super) commands: Vec<SmolStr>,
     pub(super) availability: Availability,
     /// Seconds after which its states are stale.
     pub(super) expires: Option<NonZeroU32>,
@@ -240,7 +242,8 @@ impl<'a> Builder<'a> {
     }
 
     /// How something is written on a topic.
-    fn write(&self, topic: &str, payload: PayloadTemplate) -> WriteRule {
+    fn write(&mut self, topic: &str, payload: PayloadTemplate) -> WriteRule {
+        self.entity.commands.push(topic.into());
         let qos = self.config.get("qos").and_then(serde_json::Value::as_u64);
         let qos = qos.and_then(|qos| u8::try_from(qos).ok()).unwrap_or(1);
         let retain = self.config.boolean("retain").unwrap_or(false);

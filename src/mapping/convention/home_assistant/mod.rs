@@ -34,7 +34,8 @@ use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::Value;
 
 use super::{Convention, Found, Incoming, Meaning, Taken};
-use config::{Announced, Config, DeviceConfig};
+use availability::SOURCES;
+use config::{Announced, Config, DeviceConfig, ENTITIES_OF_DEVICE, IDENTIFIERS};
 use device::{Device, Member, slug};
 use entity::Entity;
 use template::{Body, as_word};
@@ -43,8 +44,8 @@ const NAME: &str = "home_assistant";
 
 /// Entities of one broker.
 const ENTITIES: usize = 50_000;
-/// Entities of one device.
-const ENTITIES_OF_DEVICE: usize = 512;
+/// Bytes of all announcements of one broker, with their topics.
+const BYTES: usize = 32 << 20;
 
 /// What was announced on one broker.
 #[derive(Clone, Default)]
@@ -57,15 +58,19 @@ pub(in crate::mapping) struct HomeAssistant {
     names: HashMap<SmolStr, SmolStr>,
     /// What was announced on a topic.
     announcements: HashMap<SmolStr, Announcement>,
-    /// The entities that are read from a topic.
+    /// The entities that are read from a topic, or told something there.
     listeners: HashMap<SmolStr, BTreeSet<EntityKey>>,
     entities: usize,
+    /// Of all announcements, with their topics.
+    bytes: usize,
 }
 
 #[derive(Clone)]
 struct Announcement {
     /// Of its payload: devices announce themselves again whenever Home Assistant starts.
     digest: u64,
+    /// How many it has, with its topic.
+    bytes: usize,
     entities: Vec<EntityKey>,
 }
 
@@ -94,6 +99,8 @@ impl<'a> Topic<'a> {
 struct Heard<'a> {
     /// Of the payload.
     digest: u64,
+    /// How many it has, with its topic.
+    bytes: usize,
     /// Each entity with its object id.
     entities: Vec<(SmolStr, Config, Entity)>,
     at: Topic<'a>,
@@ -141,6 +148,11 @@ impl HomeAssistant {
         if self.announcements.get(&address).is_some_and(|before| before.digest == digest) {
             return Taken::Understood;
         }
+        let bytes = address.len() + message.payload.bytes.len();
+        let before = self.announcements.get(&address).map_or(0, |before| before.bytes);
+        if self.bytes - before + bytes > BYTES {
+            return Taken::Malformed(format!("all announcements have more than {BYTES} bytes"));
+        }
         let is_device = at.component == "device" && at.node.is_none();
         let configs = match Announced::read(message, is_device) {
             Err(why) => return Taken::Malformed(why),
@@ -158,7 +170,7 @@ impl HomeAssistant {
             }
         }
         let nothing = entities.is_empty();
-        let taken = self.replace(&address, Some(Heard { digest, entities, at }), meaning);
+        let taken = self.replace(&address, Some(Heard { digest, bytes, entities, at }), meaning);
         match left_out.into_iter().next() {
             Some(LeftOut::Unknown(why)) if nothing => Taken::Nothing(why.into()),
             Some(LeftOut::Wrong(why)) if nothing => Taken::Malformed(why),
@@ -175,21 +187,26 @@ impl HomeAssistant {
     ) -> Taken {
         let mut touched = BTreeSet::new();
         let mut silent = Vec::new();
-        let before = self.announcements.remove(address).map(|it| it.entities).unwrap_or_default();
+        let before = self.announcements.remove(address);
+        self.bytes -= before.as_ref().map_or(0, |before| before.bytes);
+        let before = before.map(|it| it.entities).unwrap_or_default();
         for key in &before {
             silent.extend(self.unlisten(key));
         }
         let mut now = Vec::new();
         let mut refused = None;
-        if let Some(Heard { digest, entities, at }) = announced {
+        if let Some(Heard { digest, bytes, entities, at }) = announced {
             for (object, config, entity) in entities {
                 match self.put(address, at, &object, &config, entity, meaning) {
                     Ok(key) => now.push(key),
                     Err(why) => refused = Some(why),
                 }
             }
-            let entities = now.clone();
-            self.announcements.insert(address.clone(), Announcement { digest, entities });
+            if !now.is_empty() {
+                let announcement = Announcement { digest, bytes, entities: now.clone() };
+                self.announcements.insert(address.clone(), announcement);
+                self.bytes += bytes;
+            }
         }
         for (device, entity) in before.into_iter().filter(|key| !now.contains(key)) {
             if let Some(device) = self.devices.get_mut(&device)
@@ -226,26 +243,31 @@ impl HomeAssistant {
         entity: Entity,
         meaning: &mut Meaning,
     ) -> Result<EntityKey, String> {
-        let about = config.device().unwrap_or_else(|| DeviceConfig {
+        let about = config.device()?.unwrap_or_else(|| DeviceConfig {
             identifiers: vec![address.clone()],
             name: entity.name.clone().or(Some(at.object.into())),
             serial: None,
         });
-        let key = self.device(&about).ok_or("the device has no identifier")?;
-        let Some(device) = self.devices.get_mut(&key) else {
-            return Err("the device is not known".to_owned());
-        };
         let id = match at.component {
             "device" => format_smolstr!("{address}#{object}"),
             _ => address.clone(),
         };
-        let is_new = !device.entities.contains_key(&id);
-        if is_new && device.entities.len() >= ENTITIES_OF_DEVICE {
+        let known = about.identifiers.iter().find_map(|id| self.identifiers.get(id)).cloned();
+        let device = known.as_ref().and_then(|key| self.devices.get(key));
+        let is_new = device.is_none_or(|device| !device.entities.contains_key(&id));
+        if is_new && device.is_some_and(|it| it.entities.len() >= ENTITIES_OF_DEVICE) {
             return Err(format!("a device has at most {ENTITIES_OF_DEVICE} entities"));
         }
         if is_new && self.entities >= ENTITIES {
             return Err(format!("there are more than {ENTITIES} entities"));
         }
+        if device.is_some_and(|device| !device.has_room_for(&about)) {
+            return Err(format!("a device has at most {IDENTIFIERS} identifiers"));
+        }
+        let key = self.device(known, &about).ok_or("the device has no identifier")?;
+        let Some(device) = self.devices.get_mut(&key) else {
+            return Err("the device is not known".to_owned());
+        };
         self.entities += usize::from(is_new);
         device.learn(&about);
         device.put(id.clone(), object, entity, meaning);
@@ -263,9 +285,8 @@ impl HomeAssistant {
         Ok(entity)
     }
 
-    /// The device with any of these identifiers; a new one where there is none.
-    fn device(&mut self, about: &DeviceConfig) -> Option<SmolStr> {
-        let known = about.identifiers.iter().find_map(|id| self.identifiers.get(id)).cloned();
+    /// The key of the device that is known, or of a new one, and notes its identifiers.
+    fn device(&mut self, known: Option<SmolStr>, about: &DeviceConfig) -> Option<SmolStr> {
         let key = known.or_else(|| about.identifiers.first().cloned())?;
         for id in &about.identifiers {
             self.identifiers.entry(id.clone()).or_insert_with(|| key.clone());
@@ -307,26 +328,39 @@ impl HomeAssistant {
             meaning.gone(&device.rule);
             self.names.remove(&device.thing);
             for id in device.identifiers() {
-                self.identifiers.remove(id);
+                if self.identifiers.get(id) == Some(key) {
+                    self.identifiers.remove(id);
+                }
             }
         }
     }
 
     /// Reads a message for all the entities that are read from its topic.
     fn heard(&mut self, message: &Incoming<'_>, meaning: &mut Meaning) -> Taken {
+        let commands = |it: &Self, (key, id): &EntityKey| {
+            let member = it.devices.get(key).and_then(|device| device.entities.get(id));
+            member.is_some_and(|it| it.entity.commands.iter().any(|at| at == message.address))
+        };
+        let listeners = self.listeners.get(message.address);
+        let is_command = listeners.into_iter().flatten().any(|key| commands(self, key));
+        let command = || Taken::Nothing("a command to the device".into());
         let Some(text) = message.text() else {
+            if is_command {
+                return command();
+            }
             return Taken::Malformed("entities are read from UTF-8 text, and this is none".into());
         };
         let body = Body::new(text);
-        let mut heard: BTreeMap<&SmolStr, (Vec<Found>, Expiry)> = BTreeMap::new();
+        let mut heard: BTreeMap<&SmolStr, (Vec<Found>, Expiry, bool)> = BTreeMap::new();
         let mut problem = None;
         let (mut told, mut over) = (false, false);
         for (key, id) in self.listeners.get(message.address).into_iter().flatten() {
             let Some(device) = self.devices.get_mut(key) else { continue };
             let rule = device.rule.clone();
             let Some(member) = device.entities.get_mut(id) else { continue };
-            let (found, expiry) = heard.entry(key).or_default();
-            told |= member.entity.availability.hear(message.address, &body);
+            let (found, expiry, is_reach_said) = heard.entry(key).or_default();
+            *is_reach_said |= member.entity.availability.hear(message.address, &body);
+            told |= *is_reach_said;
             for (facet, property) in member.entity.facets.iter().zip(&member.properties) {
                 if facet.topic != message.address {
                     continue;
@@ -349,18 +383,19 @@ impl HomeAssistant {
                 meaning.occurred(&rule, &event, data, message.received);
             }
         }
-        for (key, (found, expiry)) in heard {
+        for (key, (found, expiry, is_reach_said)) in heard {
             let Some(device) = self.devices.get_mut(key) else { continue };
             if !found.is_empty() {
                 told = true;
                 meaning.found(&device.rule_for(expiry.0.flatten()), found);
             }
-            if let Some(online) = device.reach() {
+            if let Some(online) = device.reach(is_reach_said) {
                 meaning.reach(&device.rule, online);
             }
         }
         match problem {
             _ if told => Taken::Understood,
+            _ if is_command => command(),
             Some(why) => Taken::Malformed(why),
             None if over => Taken::Nothing("retained, so it is no new event".into()),
             None => Taken::Nothing("it has no value that an entity asks for".into()),
@@ -414,6 +449,10 @@ fn entity(component: &str, config: &Config) -> Result<Entity, Option<LeftOut>> {
     if config.boolean("enabled_by_default") == Some(false) {
         let why = "the entity is disabled by default".to_owned();
         return Err(Some(LeftOut::Unknown(why)));
+    }
+    if config.availability().len() > SOURCES {
+        let why = format!("an entity has at most {SOURCES} topics for its availability");
+        return Err(Some(LeftOut::Wrong(why)));
     }
     let Some(mut entity) = components::describe(component, config) else {
         let why = format!("entities of the component `{component}` are not mapped");

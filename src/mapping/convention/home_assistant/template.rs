@@ -71,6 +71,9 @@ impl Template {
                 Ok(body.at(&[Step::Member(name.clone())]))
             }
             Self::Either(_) => Ok(typed(body.text)),
+            Self::Jinja(template) if !template.admits(body.text) => {
+                Err("the payload is too long for a template with `*`".to_owned())
+            }
             Self::Jinja(template) => {
                 let variables = body.variables()?;
                 match template.render(variables) {

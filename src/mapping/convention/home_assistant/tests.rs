@@ -3,6 +3,7 @@
 use thingway_sdk::{Payload, Timestamp};
 
 use super::*;
+use crate::mapping::convention::Step;
 use crate::mapping::convention::fixtures::{self, Stage};
 
 #[test]
@@ -97,4 +98,121 @@ fn an_announcement_that_is_repeated_changes_nothing() {
         it.take(&message, &mut meaning);
         assert_eq!(meaning.steps.is_empty(), expected);
     }
+}
+
+/// What an announcement, or another message, means to a convention that is looked into afterwards.
+fn told(it: &mut HomeAssistant, address: &str, said: &str) -> (Taken, Meaning) {
+    let payload = Payload { bytes: said.to_owned().into(), content_type: None };
+    let received = Timestamp::EPOCH;
+    let mut meaning = Meaning::default();
+    let message = Incoming { address, payload: &payload, received, replayed: true };
+    let taken = it.take(&message, &mut meaning);
+    (taken, meaning)
+}
+
+fn is_empty(it: &HomeAssistant) -> bool {
+    let held = [it.devices.len(), it.identifiers.len(), it.names.len(), it.announcements.len()];
+    held == [0; 4] && it.listeners.is_empty() && it.entities == 0 && it.bytes == 0
+}
+
+#[test]
+fn nothing_is_kept_of_what_is_not_taken() {
+    let mut it = HomeAssistant::default();
+    let many: Vec<String> = (0..17).map(|number| number.to_string()).collect();
+    let sources: Vec<_> = many.iter().map(|topic| serde_json::json!({ "topic": topic })).collect();
+    let long = "x".repeat(2000);
+    for (config, expected) in [
+        ("{}".to_owned(), ""),
+        (r#"{"name":"A"}"#.to_owned(), "names no topic"),
+        (serde_json::json!({"stat_t":"a","dev":{"ids":many}}).to_string(), "16 identifiers"),
+        (serde_json::json!({"stat_t":"a","dev":{"ids":[long]}}).to_string(), "1024 bytes"),
+        (serde_json::json!({"stat_t":"a","avty":sources}).to_string(), "16 topics"),
+    ] {
+        let (taken, _) = told(&mut it, "homeassistant/sensor/a/config", &config);
+        let why = if let Taken::Malformed(why) = taken { why } else { String::new() };
+        assert!(why.contains(expected), "{config}: {why}");
+        assert!(is_empty(&it), "{config}");
+    }
+    told(&mut it, "homeassistant/sensor/a/config", r#"{"stat_t":"a","cmd_t":"b"}"#);
+    assert!(!is_empty(&it));
+    told(&mut it, "homeassistant/sensor/a/config", "");
+    assert!(is_empty(&it));
+}
+
+#[test]
+fn identifiers_do_not_add_up() {
+    let mut it = HomeAssistant::default();
+    let announced = |it: &mut HomeAssistant, number: usize| {
+        let config = format!(r#"{{"stat_t":"a","dev":{{"ids":["d","{number}"]}}}}"#);
+        told(it, "homeassistant/sensor/a/config", &config).0
+    };
+    for number in 0..15 {
+        assert_eq!(announced(&mut it, number), Taken::Understood);
+    }
+    assert_eq!(it.identifiers.len(), 16);
+    announced(&mut it, 99);
+    assert!(it.identifiers.len() <= 16);
+}
+
+#[test]
+fn all_announcements_together_are_bounded() {
+    let mut it = HomeAssistant::default();
+    let options = "x".repeat(255 << 10);
+    let config = format!(r#"{{"stat_t":"a","options":["{options}"]}}"#);
+    let refused = (0..200).find_map(|number| {
+        match told(&mut it, &format!("homeassistant/sensor/{number}/config"), &config).0 {
+            Taken::Malformed(why) => Some((number, why)),
+            _ => None,
+        }
+    });
+    let (number, why) = refused.unwrap();
+    assert!((120..140).contains(&number) && why.contains("33554432 bytes"), "{number}: {why}");
+    told(&mut it, "homeassistant/sensor/0/config", "");
+    let (taken, _) = told(&mut it, "homeassistant/sensor/new/config", &config);
+    assert_eq!(taken, Taken::Understood);
+    let many: serde_json::Map<_, _> =
+        (0..100).map(|key| (key.to_string(), serde_json::json!({ "p": "sensor" }))).collect();
+    let shared = "x".repeat(100 << 10);
+    let device = serde_json::json!({ "cmps": many, "options": [shared], "stat_t": "a" });
+    let (taken, _) = told(&mut it, "homeassistant/device/d/config", &device.to_string());
+    assert!(matches!(taken, Taken::Malformed(why) if why.contains("all entities")));
+}
+
+#[test]
+fn what_is_said_again_of_the_reach_is_told_again() {
+    let mut it = HomeAssistant::default();
+    told(&mut it, "homeassistant/sensor/a/config", r#"{"stat_t":"a","avty_t":"lwt"}"#);
+    for _ in 0..2 {
+        let (_, meaning) = told(&mut it, "lwt", "offline");
+        assert!(matches!(meaning.steps[..], [Step::Offline(_)]), "{meaning:?}");
+    }
+    let (_, meaning) = told(&mut it, "a", "1");
+    assert!(matches!(meaning.steps[..], [Step::Found(..)]), "{meaning:?}");
+}
+
+#[test]
+fn what_a_device_no_longer_has_is_dropped() {
+    let mut stage = Stage::new(HomeAssistant::default());
+    let device = r#""dev":{"ids":"d","name":"D"}"#;
+    announce(&mut stage, "sensor/a", &format!(r#"{{"name":"A","stat_t":"a",{device}}}"#));
+    announce(&mut stage, "sensor/b", &format!(r#"{{"name":"B","stat_t":"b",{device}}}"#));
+    assert!(!stage.things.get("d").is_some_and(|it| it.contains_key("dropped")));
+    announce(&mut stage, "sensor/a", &format!(r#"{{"name":"C","stat_t":"a",{device}}}"#));
+    assert_eq!(stage.things["d"]["dropped"], serde_json::json!(["a"]));
+    announce(&mut stage, "sensor/b", "");
+    assert_eq!(stage.things["d"]["dropped"], serde_json::json!(["a", "b"]));
+}
+
+#[test]
+fn commands_of_others_are_no_things() {
+    let mut stage = Stage::new(HomeAssistant::default());
+    assert_eq!(stage.publish("b/set", "ON"), Taken::NotMine);
+    announce(&mut stage, "switch/b", r#"{"stat_t":"b","cmd_t":"b/set"}"#);
+    announce(&mut stage, "switch/c", r#"{"stat_t":"c","cmd_t":"c"}"#);
+    let command = Taken::Nothing("a command to the device".into());
+    assert_eq!(stage.publish("b/set", "ON"), command);
+    assert_eq!(stage.play("b/set", &[0xff], None, false), command);
+    assert_eq!(stage.publish("c", "ON"), Taken::Understood);
+    announce(&mut stage, "switch/b", "");
+    assert_eq!(stage.publish("b/set", "ON"), Taken::NotMine);
 }

@@ -36,7 +36,11 @@ const NAME: &str = "sparkplug";
 /// Nodes of one broker.
 const NODES: usize = 10_000;
 /// Devices of one node.
-const DEVICES: usize = 1_000;
+const DEVICES_OF_NODE: usize = 1_000;
+/// Devices of one broker.
+const DEVICES: usize = 20_000;
+/// Metrics of one broker.
+const METRICS: usize = 200_000;
 /// How long a node has to be born again before it is asked once more.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -45,6 +49,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(in crate::mapping) struct Sparkplug {
     /// By `group/node`.
     nodes: HashMap<SmolStr, Node>,
+    room: Room,
+}
+
+/// What there may still be on a broker.
+#[derive(Clone)]
+struct Room {
+    devices: usize,
+    metrics: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { devices: DEVICES, metrics: METRICS }
+    }
 }
 
 #[derive(Clone)]
@@ -138,10 +156,11 @@ impl Convention for Sparkplug {
                 asked: None,
             }
         });
+        let room = &mut self.room;
         let (taken, is_missing) = match (event, device) {
-            (Event::Birth, None) => node.born(payload, meaning),
+            (Event::Birth, None) => node.born(payload, room, meaning),
             (Event::Death, None) => return node.died(&payload, meaning),
-            (_, device) => node.told(topic, event, device, payload, meaning),
+            (_, device) => node.told((topic, event, device), payload, room, meaning),
         };
         if is_missing && !message.replayed {
             node.ask(message.received, meaning);
@@ -161,14 +180,14 @@ impl Convention for Sparkplug {
 }
 
 impl Node {
-    fn born(&mut self, payload: Payload, meaning: &mut Meaning) -> (Taken, bool) {
+    fn born(&mut self, payload: Payload, room: &mut Room, meaning: &mut Meaning) -> (Taken, bool) {
         let session = session(&payload);
         if self.session != session {
             self.lose_devices(meaning);
         }
         self.session = session;
         self.seq = payload.seq.and_then(|seq| u8::try_from(seq).ok());
-        let read = self.source.born(payload, meaning);
+        let read = self.source.born(payload, &mut room.metrics, meaning);
         (outcome(read), false)
     }
 
@@ -194,20 +213,26 @@ impl Node {
     /// A message within a session; and whether something before it is missing.
     fn told(
         &mut self,
-        topic: Topic<'_>,
-        event: Event,
-        device: Option<&str>,
+        (topic, event, device): (Topic<'_>, Event, Option<&str>),
         payload: Payload,
+        room: &mut Room,
         meaning: &mut Meaning,
     ) -> (Taken, bool) {
         let is_missing = self.follow(payload.seq) || !self.source.is_alive;
         let source = match device {
             None => &mut self.source,
             Some(name) => {
-                let is_full = self.devices.len() >= DEVICES && !self.devices.contains_key(name);
-                if is_full {
-                    let why = format!("a node has at most {DEVICES} devices");
-                    return (Taken::Malformed(why), false);
+                if !self.devices.contains_key(name) {
+                    if event != Event::Birth {
+                        return unborn(event, is_missing);
+                    }
+                    if self.devices.len() >= DEVICES_OF_NODE || room.devices == 0 {
+                        let why = format!(
+                            "a node has at most {DEVICES_OF_NODE} devices, and a broker {DEVICES}"
+                        );
+                        return (Taken::Malformed(why), false);
+                    }
+                    room.devices -= 1;
                 }
                 self.devices.entry(name.into()).or_insert_with(|| {
                     let Topic { group, node, .. } = topic;
@@ -217,18 +242,12 @@ impl Node {
             }
         };
         match event {
-            Event::Birth => (outcome(source.born(payload, meaning)), is_missing),
-            Event::Death if !source.is_alive => {
-                (Taken::Nothing("it was not alive before".into()), is_missing)
-            }
+            Event::Birth => (outcome(source.born(payload, &mut room.metrics, meaning)), is_missing),
+            _ if !source.is_alive => unborn(event, is_missing),
             Event::Death => {
                 source.is_alive = false;
                 meaning.reach(&source.rule, false);
                 (Taken::Understood, is_missing)
-            }
-            _ if !source.is_alive => {
-                let why = "its birth is not known yet; the node was asked to be born again";
-                (Taken::Nothing(why.into()), true)
             }
             _ => {
                 let read = source.data(payload, meaning);
@@ -255,6 +274,17 @@ impl Node {
         self.asked = Some(now);
         let payload = thingway_sdk::Payload { bytes: bytes.into(), content_type: None };
         meaning.ask(self.source.form(order), payload);
+    }
+}
+
+/// What is said of a source whose birth is not known, and whether something is missing.
+fn unborn(event: Event, is_missing: bool) -> (Taken, bool) {
+    match event {
+        Event::Death => (Taken::Nothing("it was not alive before".into()), is_missing),
+        _ => {
+            let why = "its birth is not known yet; the node was asked to be born again";
+            (Taken::Nothing(why.into()), true)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use smol_str::{SmolStr, format_smolstr};
@@ -13,6 +13,10 @@ use crate::mapping::{PayloadTemplate, PropertyRule, RuleConfig, WriteRule};
 
 /// Metrics of one node or device.
 const METRICS: usize = 10_000;
+/// Bytes of a metric's name, and of its description.
+const TEXT_BYTES: usize = 1 << 10;
+/// Orders of one node or device.
+const ORDERS: usize = 64;
 /// How deep templates stand in templates.
 const DEPTH: usize = 8;
 /// What every node tells of its session, and no application needs.
@@ -27,6 +31,8 @@ pub(super) struct Source {
     /// By name: a property and its datatype.
     metrics: HashMap<SmolStr, Known>,
     aliases: HashMap<u64, SmolStr>,
+    /// The names of its actions.
+    actions: BTreeSet<SmolStr>,
     /// Its birth is known, and it did not die since.
     pub(super) is_alive: bool,
 }
@@ -55,31 +61,58 @@ impl Source {
             commands,
             metrics: HashMap::new(),
             aliases: HashMap::new(),
+            actions: BTreeSet::new(),
             is_alive: false,
         }
     }
 
-    /// Takes a birth: all metrics that there are, with their values.
-    pub(super) fn born(&mut self, payload: Payload, meaning: &mut Meaning) -> Read {
+    /// Takes a birth: all metrics that there are, with their values. What it had before and has no
+    /// longer is given up. `room` is how many metrics there may still be on the broker.
+    pub(super) fn born(
+        &mut self,
+        payload: Payload,
+        room: &mut usize,
+        meaning: &mut Meaning,
+    ) -> Read {
+        *room += self.metrics.len();
+        let most = METRICS.min(*room);
         self.metrics.clear();
         self.aliases.clear();
         let mut properties = BTreeMap::new();
         let mut orders = Vec::new();
         for metric in &payload.metrics {
-            self.learn(metric, &mut properties, &mut orders);
+            self.learn(metric, most, &mut properties, &mut orders);
         }
+        *room -= self.metrics.len();
         if !same(&properties, &self.rule.properties) {
+            let before = self.rule.properties.keys();
+            let gone = before.filter(|name| !properties.contains_key(*name));
+            let gone = gone.map(SmolStr::from).collect();
             let mut rule = RuleConfig { properties, ..RuleConfig::clone(&self.rule) };
             let thing = rule.convention.as_ref().map(|by| by.thing.as_str());
             rule.title = thing.and_then(|thing| thing.rsplit('/').next()).map(Into::into);
             self.rule = Arc::new(rule);
+            meaning.dropped(&self.rule, gone);
         }
-        for order in orders {
-            meaning.offer(&self.rule, self.action(order));
+        let actions: Vec<_> = orders.into_iter().map(|order| self.action(order)).collect();
+        let names = actions.iter().map(|action| action.name.clone()).collect();
+        for gone in std::mem::replace(&mut self.actions, names).difference(&self.actions) {
+            meaning.withdraw(&self.rule, gone);
+        }
+        for action in actions {
+            meaning.offer(&self.rule, action);
         }
         self.is_alive = true;
         meaning.reach(&self.rule, true);
-        self.data(payload, meaning)
+        let is_full = self.metrics.len() >= most;
+        let mut read = self.data(payload, meaning);
+        if is_full && read.unknown {
+            read.problem = Some(format!(
+                "a source has at most {METRICS} metrics, and a broker {}",
+                super::METRICS
+            ));
+        }
+        read
     }
 
     /// Takes values of metrics that are known.
@@ -106,14 +139,20 @@ impl Source {
     fn learn(
         &mut self,
         metric: &Metric,
+        most: usize,
         properties: &mut BTreeMap<String, Arc<PropertyRule>>,
         orders: &mut Vec<MetricCommand>,
     ) {
-        let Some(name) = metric.name.as_deref().map(SmolStr::from) else { return };
-        if let Some(alias) = metric.alias {
+        let Some(name) = metric.name.as_deref().filter(|name| name.len() <= TEXT_BYTES) else {
+            return;
+        };
+        let name = SmolStr::from(name);
+        if let Some(alias) = metric.alias
+            && self.aliases.len() < most
+        {
             self.aliases.insert(alias, name.clone());
         }
-        if name == SESSION || is_definition(metric) || self.metrics.len() >= METRICS {
+        if name == SESSION || is_definition(metric) {
             return;
         }
         let command = MetricCommand {
@@ -123,12 +162,12 @@ impl Source {
             is_order: false,
         };
         if is_own(&name) {
-            if metric.datatype == Some(11) {
+            if metric.datatype == Some(11) && orders.len() < ORDERS {
                 orders.push(MetricCommand { is_order: true, ..command });
             }
             return;
         }
-        self.define(&name, metric, 0, properties);
+        self.define(&name, metric, (0, most), properties);
         let Some(known) = self.metrics.get(&name) else { return };
         let set = metric.properties.as_ref();
         let is_read_only = set.and_then(|set| set.get("readOnly")) == Some(&Scalar::Boolean(true));
@@ -146,18 +185,19 @@ impl Source {
         &mut self,
         name: &SmolStr,
         metric: &Metric,
-        depth: usize,
+        (depth, most): (usize, usize),
         properties: &mut BTreeMap<String, Arc<PropertyRule>>,
     ) {
         if let Some(MetricValue::Template(template)) = &metric.value {
             let inner = template.metrics.iter().filter(|_| depth < DEPTH);
             for (inner, member) in inner.filter_map(|it| Some((it, it.name.as_deref()?))) {
-                self.define(&format_smolstr!("{name}/{member}"), inner, depth + 1, properties);
+                let name = format_smolstr!("{name}/{member}");
+                self.define(&name, inner, (depth + 1, most), properties);
             }
             return;
         }
         let Some(datatype) = metric.datatype.and_then(Datatype::of) else { return };
-        if self.metrics.len() >= METRICS {
+        if self.metrics.len() >= most || name.len() > TEXT_BYTES {
             return;
         }
         let property = SmolStr::from(name.replace('/', "."));
@@ -165,7 +205,7 @@ impl Source {
         let description = metric.metadata.as_ref().and_then(|data| data.description.clone());
         let rule = PropertyRule {
             title: Some(name.to_string()),
-            description: description.filter(|text| !text.is_empty()),
+            description: description.filter(|text| (1..=TEXT_BYTES).contains(&text.len())),
             unit: metric.properties.as_ref().and_then(unit),
             data_type: datatype.name().map(Into::into),
             minimum: range.map(|(least, _)| least),

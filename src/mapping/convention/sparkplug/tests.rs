@@ -105,3 +105,56 @@ fn what_is_no_sparkplug_is_said() {
     assert_eq!(stage.publish("spBv1.0/G/NBIRTH/N/D", ""), Taken::NotMine);
     assert_eq!(stage.publish("spBv1.0/G/OTHER/N", ""), Taken::NotMine);
 }
+
+#[test]
+fn a_device_that_is_not_known_is_asked_for_and_not_kept() {
+    let mut it = Sparkplug::default();
+    for kind in ["DDATA", "DDEATH"] {
+        let topic = format!("spBv1.0/G/{kind}/N/D");
+        let payload = Payload { timestamp: None, metrics: vec![], seq: None };
+        let bytes = payload.encode_to_vec().into();
+        let payload = thingway_sdk::Payload { bytes, content_type: None };
+        let received = Timestamp::EPOCH;
+        let message = Incoming { address: &topic, payload: &payload, received, replayed: false };
+        it.take(&message, &mut Meaning::default());
+    }
+    let node = &it.nodes["G/N"];
+    assert!(node.devices.is_empty() && node.asked.is_some());
+    assert_eq!(it.room.devices, DEVICES);
+}
+
+#[test]
+fn metrics_of_all_nodes_together_are_bounded() {
+    let mut room = 3;
+    let birth = |count: u8| {
+        let named = (0..count).map(|number| metric(Some(&format!("m{number}")), None, 1.0));
+        Payload { timestamp: None, metrics: named.collect(), seq: None }
+    };
+    let mut sources = ["one", "two"].map(|name| Source::new(name, "c".into()));
+    let mut born = |at: usize, count: u8, room: &mut usize| {
+        sources[at].born(birth(count), room, &mut Meaning::default()).problem
+    };
+    assert_eq!((born(0, 2, &mut room), room), (None, 1));
+    assert!(born(1, 2, &mut room).unwrap().contains("200000"));
+    assert_eq!((born(0, 1, &mut room), room), (None, 1));
+    assert_eq!((born(1, 2, &mut room), room), (None, 0));
+}
+
+#[test]
+fn what_a_new_birth_does_not_have_is_given_up() {
+    let mut stage = Stage::new(Sparkplug::default());
+    let order = |name: &str| Metric {
+        name: Some(name.into()),
+        datatype: Some(11),
+        value: Some(MetricValue::Boolean(false)),
+        ..Metric::default()
+    };
+    let (a, b) = (metric(Some("a"), None, 1.0), metric(Some("b"), None, 2.0));
+    let (rebirth, reboot) = (order("Node Control/Rebirth"), order("Node Control/Reboot"));
+    play(&mut stage, BIRTH, 0, vec![a.clone(), b, rebirth.clone(), reboot]);
+    play(&mut stage, BIRTH, 0, vec![a, rebirth]);
+    let node = &stage.things["G/N"];
+    assert_eq!(node["dropped"], serde_json::json!(["b"]));
+    let actions: Vec<_> = node["actions"].as_object().unwrap().keys().collect();
+    assert_eq!(actions, ["rebirth"]);
+}
