@@ -40,6 +40,25 @@ fn a_new_description_adds_and_takes_away() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    let mut stage = Stage::new(Homie::default());
+    stage.retained("homie/4/$homie", "4.0.0");
+    stage.retained("homie/5/a/$description", SWITCH);
+    let behind = SWITCH.replace("\"name\"", "\"root\":\"a\",\"name\"");
+    stage.retained("homie/5/b/$description", &behind);
+    for (topic, things) in [("homie/4", &["homie/4"][..]), ("homie/5/a", &["homie/a", "homie/b"])] {
+        for state in ["lost", "lost", "ready", "ready"] {
+            stage.retained("homie/5/b/$state", "ready");
+            stage.things.clear();
+            stage.retained(&format!("{topic}/$state"), state);
+            for thing in things {
+                assert_eq!(stage.things[*thing]["online"], state == "ready", "{thing}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_no_description_says_where() {
     let mut stage = Stage::new(Homie::default());
     let taken = stage.publish("homie/5/a/$description", r#"{"nodes":[]}"#);

@@ -54,6 +54,18 @@ fn a_device_that_sleeps_stays_within_reach() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    for prefix in ["shellies/shelly1-AABBCC", PLUS] {
+        let mut stage = Stage::new(Shelly::default());
+        for state in ["false", "false", "true", "true"] {
+            stage.things.clear();
+            stage.retained(&format!("{prefix}/online"), state);
+            assert_eq!(stage.things[prefix]["online"], state == "true", "{prefix}");
+        }
+    }
+}
+
+#[test]
 fn requests_and_answers_are_no_states() {
     let mut stage = Stage::new(Shelly::default());
     stage.publish(&format!("{PLUS}/online"), "true");

@@ -49,6 +49,16 @@ fn a_plug_that_was_there_before_is_asked_for_its_state_once() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    let mut stage = Stage::new(Tasmota::default());
+    for state in ["Offline", "Offline", "Online", "Online"] {
+        stage.things.clear();
+        stage.retained("tele/plug/LWT", state);
+        assert_eq!(stage.things["plug"]["online"], state == "Online");
+    }
+}
+
+#[test]
 fn what_is_no_state_is_accounted_for() {
     let mut stage = Stage::new(Tasmota::default());
     stage.publish("tele/plug/LWT", "Online");

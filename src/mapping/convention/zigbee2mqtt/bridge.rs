@@ -116,11 +116,13 @@ impl Bridge {
         refused.taken()
     }
 
-    /// The bridge itself is there, or not: then it reaches none of its devices.
-    pub(super) fn state(&mut self, word: &str, meaning: &mut Meaning) {
+    /// The bridge itself is there, or not: then it reaches none of its devices. What was said
+    /// before a link was lost is forgotten, so a state that is `replayed` is told again.
+    pub(super) fn state(&mut self, is_online: bool, replayed: bool, meaning: &mut Meaning) {
+        let word = if is_online { "online" } else { "offline" };
         meaning.found(&self.rule, vec![Found::new("state", Value::Text(word.into()))]);
-        let is_offline = word == "offline";
-        if self.is_offline == is_offline {
+        let is_offline = !is_online;
+        if self.is_offline == is_offline && !replayed {
             return;
         }
         self.is_offline = is_offline;

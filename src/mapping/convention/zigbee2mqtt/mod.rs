@@ -98,7 +98,7 @@ impl Zigbee2Mqtt {
             "state" => match online(message) {
                 Some(is_online) => match self.bridge_at(base) {
                     Some(bridge) => {
-                        bridge.state(if is_online { "online" } else { "offline" }, meaning);
+                        bridge.state(is_online, message.replayed, meaning);
                         Taken::Understood
                     }
                     None => Taken::NotMine,

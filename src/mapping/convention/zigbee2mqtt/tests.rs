@@ -67,6 +67,18 @@ fn a_device_is_within_reach_when_it_and_the_bridge_are() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    for topic in ["zigbee2mqtt/bridge/state", "zigbee2mqtt/kitchen/lamp/availability"] {
+        let mut stage = stage();
+        for state in ["offline", "offline", "online", "online"] {
+            stage.things.clear();
+            stage.retained(topic, state);
+            assert_eq!(online(&stage), state == "online", "{topic}");
+        }
+    }
+}
+
+#[test]
 fn availability_before_the_list_is_remembered() {
     let mut stage = Stage::new(Zigbee2Mqtt::default());
     let before = stage.retained("zigbee2mqtt/kitchen/lamp/availability", "offline");
