@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::Tasmota;
+use super::{MOST_DEVICES, Tasmota};
 use crate::mapping::convention::Taken;
 use crate::mapping::convention::fixtures::{Stage, check, survive};
 
@@ -78,6 +78,27 @@ fn what_is_no_state_is_accounted_for() {
     assert!(matches!(stage.publish("tele/plug/LWT", "perhaps"), Taken::Malformed(_)));
 }
 
+fn announce(stage: &mut Stage, mac: &str) -> Taken {
+    let announcement = format!(
+        r#"{{"mac":"{mac}","t":"plug","ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"]}}"#
+    );
+    stage.retained(&format!("tasmota/discovery/{mac}/config"), &announcement)
+}
+
+#[test]
+fn those_that_announce_themselves_are_bounded() {
+    let mut stage = Stage::new(Tasmota::default());
+    for mac in ["A", "DC4F2200000G", "DC4F220000011", "DC-4F-22-000"] {
+        assert!(matches!(announce(&mut stage, mac), Taken::Malformed(_)), "{mac}");
+    }
+    for number in 0..MOST_DEVICES {
+        assert_eq!(announce(&mut stage, &format!("{number:012X}")), Taken::Understood);
+    }
+    let one_more = announce(&mut stage, &format!("{MOST_DEVICES:012X}"));
+    assert!(matches!(one_more, Taken::Malformed(why) if why.contains("more than")));
+    assert_eq!(announce(&mut stage, &format!("{:012X}", 7)), Taken::Understood, "known before");
+}
+
 #[test]
 fn another_scheme_is_not_swallowed() {
     let mut stage = Stage::new(Tasmota::default());
@@ -109,7 +130,7 @@ proptest! {
             "mac": mac, "t": "x", "ft": format!("{pattern}%prefix%/%topic%/%id%"),
             "tp": ["cmnd", "stat", "tele"], "rl": relays, "fn": [null, "x"],
         });
-        stage.publish("tasmota/discovery/A/config", &announcement.to_string());
+        stage.publish("tasmota/discovery/DC4F22000001/config", &announcement.to_string());
         stage.publish("tele/x/LWT", "Online");
         let sensor = serde_json::json!({
             "Time": format!("2026-01-05T12:00:00{time}"), "a": 1, "TempUnit": time,
