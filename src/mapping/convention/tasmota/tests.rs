@@ -100,6 +100,18 @@ fn those_that_announce_themselves_are_bounded() {
 }
 
 #[test]
+fn a_shutter_that_is_announced_can_be_moved() {
+    let mut stage = Stage::new(Tasmota::default());
+    announce(&mut stage, "DC4F22000001");
+    let sensors = "tasmota/discovery/DC4F22000001/sensors";
+    let taken = stage.retained(sensors, r#"{"sn":{"AM2301":{"Temperature":21.5}}}"#);
+    assert!(nothing(&taken), "{taken:?}");
+    let taken = stage.retained(sensors, r#"{"sn":{"Shutter1":{"Position":0}}}"#);
+    assert_eq!(taken, Taken::Understood);
+    assert_eq!(stage.things["plug"]["actions"].as_object().unwrap().len(), 3);
+}
+
+#[test]
 fn another_scheme_is_not_swallowed() {
     let mut stage = Stage::new(Tasmota::default());
     for (topic, payload) in [
