@@ -59,6 +59,30 @@ fn a_reach_that_the_broker_retained_is_told_again() {
 }
 
 #[test]
+fn a_command_of_somebody_else_is_no_thing() {
+    let is_command =
+        |taken| matches!(taken, Taken::Nothing(reason) if reason.contains("a command"));
+    let mut stage = Stage::new(Homie::default());
+    assert_eq!(stage.publish("homie/5/a/relay/on/set", "true"), Taken::NotMine);
+    stage.retained("homie/5/a/$description", SWITCH);
+    assert!(is_command(stage.publish("homie/5/a/relay/on/set", "true")));
+    assert_eq!(stage.publish("homie/5/a/relay/off/set", "true"), Taken::NotMine);
+    for (topic, text) in [
+        ("$homie", "4.0"),
+        ("$nodes", "n"),
+        ("n/$properties", "set,p"),
+        ("n/set/$datatype", "integer"),
+        ("n/p/$settable", "true"),
+    ] {
+        stage.retained(&format!("homie/b/{topic}"), text);
+    }
+    assert!(is_command(stage.publish("homie/b/n/p/set", "1")));
+    assert_eq!(stage.publish("homie/b/n/set", "1"), Taken::Understood, "a property of this name");
+    stage.retained("homie/b/n/p/$settable", "false");
+    assert_eq!(stage.publish("homie/b/n/p/set", "1"), Taken::NotMine);
+}
+
+#[test]
 fn what_is_no_description_says_where() {
     let mut stage = Stage::new(Homie::default());
     let taken = stage.publish("homie/5/a/$description", r#"{"nodes":[]}"#);
