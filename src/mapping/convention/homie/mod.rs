@@ -31,7 +31,7 @@ use smol_str::{SmolStr, format_smolstr};
 use self::attributes::Attributes;
 use self::datatype::Datatype;
 use self::description::Model;
-use super::{Convention, Found, Incoming, Meaning, Taken};
+use super::{Convention, Found, Incoming, Meaning, Taken, no_longer};
 
 const NAME: &str = "homie";
 
@@ -295,6 +295,9 @@ impl Device {
         let (known, wanted) = (before.map(Model::topics).unwrap_or_default(), now.topics());
         for topic in known.difference(&wanted) {
             meaning.release(&format_smolstr!("{root}/{topic}"));
+        }
+        if let Some(before) = before {
+            meaning.dropped(&now.rule, no_longer(&before.rule, &now.rule));
         }
         for action in before.iter().flat_map(|before| &before.actions) {
             if !now.actions.iter().any(|other| other.name == action.name) {

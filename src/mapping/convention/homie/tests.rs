@@ -83,6 +83,17 @@ fn a_command_of_somebody_else_is_no_thing() {
 }
 
 #[test]
+fn a_property_that_is_no_longer_described_is_dropped() {
+    let mut stage = Stage::new(Homie::default());
+    stage.retained("homie/5/a/$description", SWITCH);
+    stage.retained("homie/5/a/relay/on", "true");
+    stage.publish("homie/5/a/$description", &SWITCH.replace("Switch", "Relay"));
+    assert_eq!(stage.things["homie/a"].get("dropped"), None);
+    stage.publish("homie/5/a/$description", &SWITCH.replace("on", "power"));
+    assert_eq!(stage.things["homie/a"]["dropped"], serde_json::json!(["relay.on"]));
+}
+
+#[test]
 fn what_is_no_description_says_where() {
     let mut stage = Stage::new(Homie::default());
     let taken = stage.publish("homie/5/a/$description", r#"{"nodes":[]}"#);

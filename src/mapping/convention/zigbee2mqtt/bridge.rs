@@ -10,7 +10,7 @@ use thingway_sdk::Value;
 use super::NAME;
 use super::exposes::{Described, Shared};
 use super::listed::{Group, Listed};
-use crate::mapping::convention::{Action, Found, Meaning, Taken};
+use crate::mapping::convention::{Action, Found, Meaning, Taken, no_longer};
 use crate::mapping::{PropertyRule, RuleConfig, WriteRule};
 
 /// Devices and groups of one bridge beyond this are left to be mapped as they come.
@@ -270,9 +270,11 @@ impl Bridge {
         let topic = self.topic(&name);
         let rule = &member.rule;
         let is_offered = |action: &Action| member.actions.iter().any(|new| new.name == action.name);
-        let before = self.members.get(&name).map_or(&[][..], |before| &before.actions);
-        for action in before.iter().filter(|action| !is_offered(action)) {
-            meaning.withdraw(rule, &action.name);
+        if let Some(before) = self.members.get(&name) {
+            meaning.dropped(rule, no_longer(&before.rule, rule));
+            for action in before.actions.iter().filter(|action| !is_offered(action)) {
+                meaning.withdraw(rule, &action.name);
+            }
         }
         meaning.route(&topic, rule);
         meaning.claim(&format!("{topic}/availability"));

@@ -161,6 +161,26 @@ fn a_list_that_says_nothing_new_has_no_steps() {
 }
 
 #[test]
+fn what_a_device_no_longer_exposes_is_dropped() {
+    let list = |names: &[&str]| {
+        let exposes = names.iter().map(|name| {
+            serde_json::json!({ "type": "numeric", "name": name, "property": name, "access": 1 })
+        });
+        let exposes: Vec<_> = exposes.collect();
+        serde_json::json!([{
+            "ieee_address": "0x1", "friendly_name": "lamp", "definition": { "exposes": exposes },
+        }])
+        .to_string()
+    };
+    let mut stage = Stage::new(Zigbee2Mqtt::default());
+    stage.retained("z/bridge/devices", &list(&["brightness", "power"]));
+    stage.publish("z/bridge/devices", &list(&["power", "brightness", "energy"]));
+    assert_eq!(stage.things["z/lamp"].get("dropped"), None);
+    stage.publish("z/bridge/devices", &list(&["brightness"]));
+    assert_eq!(stage.things["z/lamp"]["dropped"], serde_json::json!(["energy", "power"]));
+}
+
+#[test]
 fn names_that_are_swapped_are_two_new_things() {
     let mut convention = Zigbee2Mqtt::default();
     let list = |a: &str, b: &str| {
