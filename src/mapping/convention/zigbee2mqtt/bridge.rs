@@ -18,7 +18,7 @@ const MOST_MEMBERS: usize = 10_000;
 /// Bytes of announcements of one bridge of which the descriptions are kept.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// The longest topic of a device, in bytes.
-const LONGEST_TOPIC: usize = 400;
+pub(super) const LONGEST_TOPIC: usize = 400;
 
 /// What the devices of a group take together.
 const SHARED: [&str; 10] = [
@@ -46,8 +46,6 @@ pub(super) struct Bridge {
     /// Bytes of their announcements.
     bytes: usize,
     is_offline: bool,
-    /// It told of its devices or groups.
-    pub(super) is_listed: bool,
 }
 
 /// A device or a group.
@@ -84,7 +82,6 @@ impl Bridge {
             shared: Shared::default(),
             bytes: 0,
             is_offline: false,
-            is_listed: false,
         }
     }
 
@@ -182,7 +179,6 @@ impl Bridge {
         waiting: &mut Waiting,
         meaning: &mut Meaning,
     ) -> HashSet<SmolStr> {
-        self.is_listed = true;
         let names: HashMap<_, _> =
             list.iter().map(|listed| (listed.identity.clone(), listed.name.clone())).collect();
         let is_gone = |(name, member): &(&SmolStr, &Member)| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use thingway_sdk::{Payload, Timestamp};
 
-use super::Zigbee2Mqtt;
+use super::{MOST_STRANGERS, MOST_UNLISTED, Zigbee2Mqtt};
 use crate::mapping::convention::fixtures::{Stage, check, survive};
 use crate::mapping::convention::{Convention, Incoming, Meaning, Step, Taken};
 
@@ -115,6 +115,7 @@ fn another_scheme_is_not_swallowed() {
         ("home/bridge/devices", "[1,2]"),
         ("home/bridge/devices", "{}"),
         ("home/bridge/state", "open"),
+        ("home/bridge/state", "online"),
         ("home/bridge/event", r#"{"type":"opened","data":{}}"#),
         ("home/bridge/groups", ""),
     ] {
@@ -127,6 +128,35 @@ fn a_bridge_that_publishes_what_it_is_before_its_list_is_recognised() {
     let mut stage = Stage::new(Zigbee2Mqtt::default());
     let info = r#"{"version":"2.1.0","coordinator":{},"permit_join":false}"#;
     assert!(nothing(&stage.retained("house/bridge/info", info)));
+}
+
+#[test]
+fn a_state_makes_no_bridge_until_there_is_a_list() {
+    let mut stage = Stage::new(Zigbee2Mqtt::default());
+    assert_eq!(stage.retained("house/bridge/state", "offline"), Taken::NotMine);
+    for number in 0..2 * MOST_UNLISTED {
+        assert_eq!(stage.retained(&format!("{number}/bridge/state"), "online"), Taken::NotMine);
+    }
+    assert!(stage.things.is_empty());
+    stage.retained("house/bridge/devices", LAMP);
+    assert_eq!(stage.value("house/bridge", "state"), "\"offline\"");
+    assert_eq!(stage.things["house/kitchen/lamp"]["online"], false);
+    assert_eq!(stage.publish("house/bridge/state", "online"), Taken::Understood);
+    assert_eq!(stage.things["house/kitchen/lamp"]["online"], true);
+}
+
+#[test]
+fn what_waits_for_a_list_is_bounded() {
+    let mut convention = Zigbee2Mqtt::default();
+    let long = "x".repeat(500);
+    for name in (0..2 * MOST_STRANGERS).map(|number| number.to_string()).chain([long.clone()]) {
+        let (taken, _) = take(&mut convention, &format!("home/{name}/availability"), "online");
+        assert_eq!(taken, Taken::NotMine);
+        take(&mut convention, &format!("{long}{name}/bridge/state"), "online");
+    }
+    assert_eq!((convention.waiting.len(), convention.unlisted.len()), (MOST_STRANGERS, 0));
+    take(&mut convention, "zigbee2mqtt/lamp/availability", "online");
+    assert!(convention.waiting.contains_key("zigbee2mqtt/lamp"), "strangers leave room");
 }
 
 #[test]
