@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::StartError;
 use crate::adapters::{AdapterEntry, Listening};
@@ -78,31 +79,44 @@ impl Fleet {
         self.members.lock().await.iter_mut().for_each(Member::start);
     }
 
-    /// Exchanges the adapters for those of these entries. Those whose entry is the same stay; when
-    /// one can't be made, those that were there are there again.
+    /// Exchanges the adapters for those of these entries, which map by these rules. Those whose
+    /// entry is the same stay; when one can't be made, those that were there are there again, with
+    /// the rules of `before`.
     pub(super) async fn exchange(
         &self,
         entries: Vec<AdapterEntry>,
         rules: &[Arc<RuleConfig>],
+        before: &[Arc<RuleConfig>],
     ) -> Result<Vec<Reloaded>, StartError> {
         let mut members = self.members.lock().await;
         let changes = differences(&members, &entries);
         if changes.is_empty() {
             return Ok(changes);
         }
-        let (mut kept, gone): (Vec<Member>, Vec<Member>) =
-            members.drain(..).partition(|member| entries.contains(&member.entry));
-        let before: Vec<AdapterEntry> = gone.iter().map(|member| member.entry.clone()).collect();
-        // First these end, because a server's port may be wanted by the one that follows it.
+        // Made before any ends, so that one that can't be made ends nothing.
+        let (mut made, mut waiting) = (Vec::new(), Vec::new());
+        for entry in &entries {
+            if members.iter().any(|member| member.entry == *entry) {
+                continue;
+            }
+            match self.build(entry.clone(), rules).await {
+                Ok(member) => made.push(member),
+                // Perhaps the port that it wants is that of one that goes.
+                Err(error) => waiting.push((entry, error)),
+            }
+        }
+        let goes = |member: &Member| !entries.contains(&member.entry);
+        let frees_a_port = members.iter().any(|member| goes(member) && member.listens.is_some());
+        if !frees_a_port && let Some((_, error)) = waiting.pop() {
+            return Err(error);
+        }
+        let (gone, mut kept): (Vec<Member>, Vec<Member>) = members.drain(..).partition(goes);
+        let ended: Vec<AdapterEntry> = gone.iter().map(|member| member.entry.clone()).collect();
         for member in gone {
             member.leave().await;
         }
-        let mut made = Vec::new();
         let mut failed = None;
-        for entry in &entries {
-            if kept.iter().any(|member| member.entry == *entry) {
-                continue;
-            }
+        for (entry, _) in waiting {
             match self.build(entry.clone(), rules).await {
                 Ok(member) => made.push(member),
                 Err(error) => {
@@ -112,10 +126,9 @@ impl Fleet {
             }
         }
         if failed.is_some() {
+            // Their ports first, which those that come back may want.
             made.clear();
-            for entry in before {
-                made.extend(self.build(entry, rules).await.ok());
-            }
+            made = self.restore(ended, before).await;
         }
         kept.append(&mut made);
         kept.sort_by_key(|member| entries.iter().position(|e| e.name == member.entry.name));
@@ -123,6 +136,20 @@ impl Fleet {
         self.show(&kept);
         *members = kept;
         failed.map_or(Ok(changes), Err)
+    }
+
+    /// Makes those again that ended for others that can't be made.
+    async fn restore(&self, entries: Vec<AdapterEntry>, rules: &[Arc<RuleConfig>]) -> Vec<Member> {
+        let mut restored = Vec::new();
+        for entry in entries {
+            match self.build(entry, rules).await {
+                Ok(member) => restored.push(member),
+                Err(error) => {
+                    warn!(%error, "Adapter not restored; it is gone until the next reload")
+                }
+            }
+        }
+        restored
     }
 
     /// Waits until all have ended; the names of those that have not by then.

@@ -55,10 +55,14 @@ impl Reloader {
         let new =
             loaded.map_err(|error| error.problems.iter().map(as_error).collect::<Vec<_>>())?;
         let new = new.config;
-        let rules: Vec<Arc<RuleConfig>> = new.rules.iter().cloned().map(Arc::new).collect();
+        let shared = |config: &Config| -> Vec<Arc<RuleConfig>> {
+            config.rules.iter().cloned().map(Arc::new).collect()
+        };
+        let (rules, before) = (shared(&new), shared(&current));
         // First what may fail: afterwards nothing is left to be undone.
         let entries: Vec<AdapterEntry> = new.all_adapters().collect();
-        let mut changes = self.fleet.exchange(entries, &rules).await.map_err(|error| {
+        let exchanged = self.fleet.exchange(entries, &rules, &before).await;
+        let mut changes = exchanged.map_err(|error| {
             vec![ValidationError { field: "adapters".into(), description: error.to_string() }]
         })?;
         changes.extend(self.map_anew(&current, &new, &rules));

@@ -1,5 +1,6 @@
 //! A changed configuration counts without a restart, or not at all; what is known stays known.
 
+use std::net::UdpSocket;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -114,5 +115,51 @@ async fn adapters_come_and_go_and_the_others_keep_their_links() {
     let metrics = gateway.get("/metrics").await.must(200);
     assert!(metrics.text().contains("thingway_link_losses_total{adapter=\"yard\"} 0"));
     gateway.get("/adapters/plant").await.must(404);
+    gateway.finish().await;
+}
+
+fn plant(broker: &Mosquitto, options: &str) -> String {
+    let url = broker.addr();
+    format!(
+        "[[adapters]]\nname = \"plant\"\nprotocol = \"mqtt\"\nurl = \"mqtt://{url}\"\n{options}\n"
+    )
+}
+
+fn shed(socket: &UdpSocket) -> String {
+    let listen = socket.local_addr().unwrap();
+    format!("[[adapters]]\nname = \"shed\"\nprotocol = \"coap-server\"\nlisten = \"{listen}\"\n")
+}
+
+#[tokio::test]
+async fn adapters_that_come_back_keep_the_rules_that_count() {
+    let mosquitto = Mosquitto::start().await;
+    let (free, taken) =
+        (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let before = format!("{}{}{RULE}", plant(&mosquitto, ""), shed(&free));
+    drop(free);
+    let gateway = Gateway::builder().toml(&before).start().await;
+    let rule = RULE.replace("\"W\"", "\"kW\"");
+    let changed = plant(&mosquitto, "keep_alive_seconds = 7");
+    gateway.rewrite(&format!("{changed}{}{rule}", shed(&taken)));
+    gateway.send("POST", "/config/reload", &[], "").await.must(422);
+    Publisher::connect(mosquitto.addr()).await.retain("home/lamp", r#"{"level":5}"#).await;
+    gateway.value_becomes("home.lamp", "level", "5").await;
+    assert_eq!(gateway.record("home.lamp", "level").await.unwrap()["unit"], "W", "the old rule");
+    gateway.get("/adapters/shed").await.must(200);
+    gateway.finish().await;
+}
+
+#[tokio::test]
+async fn an_adapter_that_can_not_be_made_ends_no_link() {
+    let mosquitto = Mosquitto::start().await;
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let gateway = Gateway::builder().toml(&plant(&mosquitto, "")).start().await;
+    Publisher::connect(mosquitto.addr()).await.retain("hall/temp", "21").await;
+    gateway.value_becomes("hall", "temp", "21").await;
+    let before = gateway.record("hall", "temp").await.unwrap();
+    gateway.rewrite(&format!("{}{}", plant(&mosquitto, "keep_alive_seconds = 7"), shed(&taken)));
+    gateway.send("POST", "/config/reload", &[], "").await.must(422);
+    assert_eq!(gateway.record("hall", "temp").await.unwrap(), before);
+    gateway.get("/adapters/shed").await.must(404);
     gateway.finish().await;
 }

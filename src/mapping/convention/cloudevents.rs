@@ -29,8 +29,8 @@ use crate::mapping::RuleConfig;
 
 const NAME: &str = "cloudevents";
 
-/// Things of one adapter.
-const MOST_THINGS: usize = 10_000;
+/// Things of one adapter whose rules are kept; another takes the place of the oldest.
+const MOST_RULES: usize = 10_000;
 /// Events that are remembered, to know them again.
 const REMEMBERED: usize = 4096;
 
@@ -39,8 +39,16 @@ const REMEMBERED: usize = 4096;
 pub(in crate::mapping) struct CloudEvents {
     /// Finds the attribute that no envelope is without.
     version: Finder<'static>,
-    rules: HashMap<SmolStr, Arc<RuleConfig>>,
+    rules: Rules,
     recent: Recent,
+}
+
+/// The rules of the newest things. They say no more than the name, so one that is wanted again is
+/// made again.
+#[derive(Debug, Clone, Default)]
+struct Rules {
+    order: VecDeque<SmolStr>,
+    by_thing: HashMap<SmolStr, Arc<RuleConfig>>,
 }
 
 /// The newest events, by the hash of what tells them from others.
@@ -67,7 +75,7 @@ struct Envelope<'a> {
 impl Default for CloudEvents {
     fn default() -> Self {
         let version = Finder::new(b"\"specversion\"");
-        Self { version, rules: HashMap::new(), recent: Recent::default() }
+        Self { version, rules: Rules::default(), recent: Recent::default() }
     }
 }
 
@@ -123,7 +131,7 @@ impl CloudEvents {
             Value::Json(json) if json.starts_with('{') => members::found(json, "", time)?,
             _ => Vec::new(),
         };
-        let rule = self.rule(envelope)?;
+        let rule = self.rules.of(envelope.thing());
         let is_new = !message.replayed && self.recent.note(&envelope.source, &envelope.id);
         if !is_new && (found.is_empty() || !message.replayed) {
             return Ok(Taken::Nothing("the event came before, or the broker retained it".into()));
@@ -136,19 +144,6 @@ impl CloudEvents {
             meaning.occurred(&rule, &name, data, time.unwrap_or(message.received));
         }
         Ok(Taken::Understood)
-    }
-
-    fn rule(&mut self, envelope: &Envelope<'_>) -> Result<Arc<RuleConfig>, String> {
-        let thing = envelope.thing();
-        if let Some(known) = self.rules.get(&thing) {
-            return Ok(known.clone());
-        }
-        if self.rules.len() >= MOST_THINGS {
-            return Err(format!("CloudEvents of more than {MOST_THINGS} sources and subjects"));
-        }
-        let rule = Arc::new(RuleConfig::by_convention(NAME, thing.clone()));
-        self.rules.insert(thing, rule.clone());
-        Ok(rule)
     }
 }
 
@@ -181,6 +176,23 @@ impl Envelope<'_> {
     }
 }
 
+impl Rules {
+    fn of(&mut self, thing: SmolStr) -> Arc<RuleConfig> {
+        if let Some(known) = self.by_thing.get(&thing) {
+            return known.clone();
+        }
+        if self.order.len() >= MOST_RULES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_thing.remove(&oldest);
+        }
+        let rule = Arc::new(RuleConfig::by_convention(NAME, thing.clone()));
+        self.order.push_back(thing.clone());
+        self.by_thing.insert(thing, rule.clone());
+        rule
+    }
+}
+
 impl Recent {
     /// Notes an event; false when it is known.
     fn note(&mut self, source: &str, id: &str) -> bool {
@@ -207,6 +219,8 @@ fn is_declared(content_type: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
     use crate::mapping::convention::fixtures::{self, Stage};
 
@@ -244,6 +258,17 @@ mod tests {
         assert!(matches!(declared(future), Taken::Malformed(why) if why.contains("send 1.0")));
         let broken = r#"{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"?"}"#;
         assert!(matches!(declared(broken), Taken::Malformed(why) if why.contains("no base64")));
+    }
+
+    #[test]
+    fn new_sources_take_the_place_of_the_oldest() {
+        let mut rules = Rules::default();
+        for source in 0..2 * MOST_RULES {
+            rules.of(format_smolstr!("{source}"));
+        }
+        assert_eq!((rules.order.len(), rules.by_thing.len()), (MOST_RULES, MOST_RULES));
+        assert!(!rules.by_thing.contains_key("0"));
+        assert_eq!(rules.of("0".into()).convention.as_ref().unwrap().thing, "0");
     }
 
     #[test]

@@ -29,12 +29,15 @@ mod zigbee2mqtt;
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
 use thingway_sdk::{Payload, Timestamp};
 
 pub(super) use meaning::{Action, Found, Meaning, Step};
 pub(super) use sparkplug::MetricCommand;
 pub use standard::Known;
 pub(super) use standard::{Concerned, Conventions, Interpreted};
+
+use super::RuleConfig;
 
 /// One convention of how devices speak. There is one for each adapter.
 pub(super) trait Convention: Send {
@@ -70,6 +73,13 @@ impl Incoming<'_> {
     pub(super) fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.payload.bytes).ok()
     }
+}
+
+/// The properties with a state of which a device spoke before, and does not any more.
+fn no_longer(before: &RuleConfig, now: &RuleConfig) -> Vec<SmolStr> {
+    let is_lost = |name: &String| now.properties.get(name).is_none_or(|property| property.event);
+    let states = before.properties.iter().filter(|(_, property)| !property.event);
+    states.filter(|(name, _)| is_lost(name)).map(|(name, _)| name.into()).collect()
 }
 
 /// What became of a message.

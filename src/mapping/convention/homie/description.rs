@@ -1,6 +1,6 @@
 //! What a device says of itself, and the rule that follows from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -64,6 +64,18 @@ pub(super) struct Reader {
     pub(super) datatype: Option<Datatype>,
     /// Its messages are events.
     pub(super) is_event: bool,
+    /// Others send commands to `…/set` below it.
+    pub(super) is_settable: bool,
+}
+
+impl Model {
+    /// The topics below the device's that are its own: of its properties, and of the commands to
+    /// them.
+    pub(super) fn topics(&self) -> BTreeSet<SmolStr> {
+        let to_set = self.readers.iter().filter(|(_, reader)| reader.is_settable);
+        let to_set = to_set.map(|(topic, _)| format_smolstr!("{topic}/set"));
+        self.readers.keys().cloned().chain(to_set).collect()
+    }
 }
 
 impl Description {
@@ -89,13 +101,14 @@ impl Description {
                 }
                 let name = format_smolstr!("{node_id}.{id}");
                 let is_event = property.retained == Some(false);
+                let is_settable = property.settable;
                 let datatype = property.datatype.as_deref().map(Datatype::named);
                 if is_event && property.settable {
                     actions.push(property.action(root, &topic, &name));
                 }
                 let of_property = property.rule(root, &topic, node.name.as_deref());
                 rule.properties.insert(name.to_string(), Arc::new(of_property));
-                readers.insert(topic, Reader { name, datatype, is_event });
+                readers.insert(topic, Reader { name, datatype, is_event, is_settable });
             }
         }
         Model { rule: Arc::new(rule), readers, actions }

@@ -31,7 +31,7 @@ use smol_str::{SmolStr, format_smolstr};
 use self::attributes::Attributes;
 use self::datatype::Datatype;
 use self::description::Model;
-use super::{Convention, Found, Incoming, Meaning, Taken};
+use super::{Convention, Found, Incoming, Meaning, Taken, no_longer};
 
 const NAME: &str = "homie";
 
@@ -136,10 +136,23 @@ impl Homie {
     fn take_value(&mut self, message: &Incoming<'_>, meaning: &mut Meaning) -> Taken {
         let known = split_value(message.address)
             .and_then(|(root, topic)| Some((self.devices.get_mut(root)?, topic)));
-        let Some((device, topic)) = known else { return Taken::NotMine };
+        let Some((device, topic)) = known else { return self.take_command(message.address) };
         match message.text() {
             Some(text) => device.take_value(topic, text, message, meaning),
             None => not_text(),
+        }
+    }
+
+    /// What others send to `<property>/set`.
+    fn take_command(&self, address: &str) -> Taken {
+        let is_settable = |property: &str| {
+            let (root, topic) = split_value(property)?;
+            let reader = self.devices.get(root)?.model.as_ref()?.readers.get(topic)?;
+            Some(reader.is_settable)
+        };
+        match address.strip_suffix("/set").and_then(is_settable) {
+            Some(true) => Taken::Nothing("a command to the device, not from it".into()),
+            _ => Taken::NotMine,
         }
     }
 
@@ -195,7 +208,7 @@ impl Homie {
         self.stands_behind(topic, device.root.as_ref(), None);
         if let Some(model) = device.model {
             self.properties -= model.readers.len();
-            for below in model.readers.keys() {
+            for below in model.topics() {
                 meaning.release(&format_smolstr!("{topic}/{below}"));
             }
             meaning.gone(&model.rule);
@@ -279,13 +292,12 @@ impl Device {
     /// Tells what is shown to the convention and what can be done, as far as that is new.
     fn tell_difference(&self, root: &str, before: Option<&Model>, meaning: &mut Meaning) {
         let Some(now) = &self.model else { return };
-        let readers = |model: Option<&Model>, topic: &SmolStr| {
-            model.is_some_and(|model| model.readers.contains_key(topic))
-        };
-        for topic in before.iter().flat_map(|before| before.readers.keys()) {
-            if !readers(Some(now), topic) {
-                meaning.release(&format_smolstr!("{root}/{topic}"));
-            }
+        let (known, wanted) = (before.map(Model::topics).unwrap_or_default(), now.topics());
+        for topic in known.difference(&wanted) {
+            meaning.release(&format_smolstr!("{root}/{topic}"));
+        }
+        if let Some(before) = before {
+            meaning.dropped(&now.rule, no_longer(&before.rule, &now.rule));
         }
         for action in before.iter().flat_map(|before| &before.actions) {
             if !now.actions.iter().any(|other| other.name == action.name) {
@@ -297,10 +309,8 @@ impl Device {
                 meaning.offer(&now.rule, action.clone());
             }
         }
-        for topic in now.readers.keys() {
-            if !readers(before, topic) {
-                meaning.claim(&format_smolstr!("{root}/{topic}"));
-            }
+        for topic in wanted.difference(&known) {
+            meaning.claim(&format_smolstr!("{root}/{topic}"));
         }
     }
 }

@@ -40,6 +40,60 @@ fn a_new_description_adds_and_takes_away() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    let mut stage = Stage::new(Homie::default());
+    stage.retained("homie/4/$homie", "4.0.0");
+    stage.retained("homie/5/a/$description", SWITCH);
+    let behind = SWITCH.replace("\"name\"", "\"root\":\"a\",\"name\"");
+    stage.retained("homie/5/b/$description", &behind);
+    for (topic, things) in [("homie/4", &["homie/4"][..]), ("homie/5/a", &["homie/a", "homie/b"])] {
+        for state in ["lost", "lost", "ready", "ready"] {
+            stage.retained("homie/5/b/$state", "ready");
+            stage.things.clear();
+            stage.retained(&format!("{topic}/$state"), state);
+            for thing in things {
+                assert_eq!(stage.things[*thing]["online"], state == "ready", "{thing}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_command_of_somebody_else_is_no_thing() {
+    let is_command =
+        |taken| matches!(taken, Taken::Nothing(reason) if reason.contains("a command"));
+    let mut stage = Stage::new(Homie::default());
+    assert_eq!(stage.publish("homie/5/a/relay/on/set", "true"), Taken::NotMine);
+    stage.retained("homie/5/a/$description", SWITCH);
+    assert!(is_command(stage.publish("homie/5/a/relay/on/set", "true")));
+    assert_eq!(stage.publish("homie/5/a/relay/off/set", "true"), Taken::NotMine);
+    for (topic, text) in [
+        ("$homie", "4.0"),
+        ("$nodes", "n"),
+        ("n/$properties", "set,p"),
+        ("n/set/$datatype", "integer"),
+        ("n/p/$settable", "true"),
+    ] {
+        stage.retained(&format!("homie/b/{topic}"), text);
+    }
+    assert!(is_command(stage.publish("homie/b/n/p/set", "1")));
+    assert_eq!(stage.publish("homie/b/n/set", "1"), Taken::Understood, "a property of this name");
+    stage.retained("homie/b/n/p/$settable", "false");
+    assert_eq!(stage.publish("homie/b/n/p/set", "1"), Taken::NotMine);
+}
+
+#[test]
+fn a_property_that_is_no_longer_described_is_dropped() {
+    let mut stage = Stage::new(Homie::default());
+    stage.retained("homie/5/a/$description", SWITCH);
+    stage.retained("homie/5/a/relay/on", "true");
+    stage.publish("homie/5/a/$description", &SWITCH.replace("Switch", "Relay"));
+    assert_eq!(stage.things["homie/a"].get("dropped"), None);
+    stage.publish("homie/5/a/$description", &SWITCH.replace("on", "power"));
+    assert_eq!(stage.things["homie/a"]["dropped"], serde_json::json!(["relay.on"]));
+}
+
+#[test]
 fn what_is_no_description_says_where() {
     let mut stage = Stage::new(Homie::default());
     let taken = stage.publish("homie/5/a/$description", r#"{"nodes":[]}"#);

@@ -24,6 +24,20 @@ fn protobuf_is_refused_with_what_to_change() {
 }
 
 #[test]
+fn a_message_to_a_device_is_no_thing() {
+    let is_down = |taken| matches!(taken, Taken::Nothing(reason) if reason.contains("on its way"));
+    let mut things_stack = Stage::new(TheThingsStack::default());
+    for kind in ["push", "replace"] {
+        let topic = format!("v3/a@t/devices/d/down/{kind}");
+        assert!(is_down(things_stack.publish(&topic, r#"{"downlinks":[]}"#)), "{topic}");
+    }
+    let mut chirpstack = Stage::new(ChirpStack::default());
+    let topic = "application/1/device/0102030405060708/command/down";
+    assert!(is_down(chirpstack.publish(topic, r#"{"devEui":"0102030405060708"}"#)));
+    assert!(things_stack.things.is_empty() && chirpstack.things.is_empty());
+}
+
+#[test]
 fn other_topics_are_not_mine() {
     let mut things_stack = Stage::new(TheThingsStack::default());
     for topic in ["v3/a/devices/b", "v3/a/b/devices/c/up", "v3//devices/b/up", "v2/a/devices/b/up"]

@@ -25,6 +25,9 @@ const MOST_DEVICES: usize = 10_000;
 /// The longest id or prefix, in bytes.
 const LONGEST: usize = 300;
 
+const COMMAND: Taken =
+    Taken::Nothing(std::borrow::Cow::Borrowed("a command to the device, not from it"));
+
 /// The Shelly devices on one broker.
 #[derive(Clone, Default)]
 pub(in crate::mapping) struct Shelly {
@@ -55,9 +58,7 @@ impl Convention for Shelly {
                 self.status(prefix, component, message, meaning)
             }
             Some(Topic::Online(prefix)) => self.online(prefix, message, meaning),
-            Some(Topic::Command(prefix)) if self.later.contains_key(prefix) => {
-                Taken::Nothing("a command to the device, not from it".into())
-            }
+            Some(Topic::Command(prefix)) if self.is_known(prefix) => COMMAND,
             Some(Topic::Rpc(prefix)) => self.rpc(prefix, message),
             _ => Taken::NotMine,
         }
@@ -77,9 +78,12 @@ impl Shelly {
         meaning: &mut Meaning,
     ) -> Taken {
         // A prefix of a later generation may be below `shellies`, too.
-        let prefix = message.address.strip_suffix("/online").unwrap_or_default();
-        if self.later.contains_key(prefix) {
-            return self.online(prefix, message, meaning);
+        match message.address.rsplit_once('/') {
+            Some((prefix, "online")) if self.later.contains_key(prefix) => {
+                return self.online(prefix, message, meaning);
+            }
+            Some((prefix, "command")) if self.later.contains_key(prefix) => return COMMAND,
+            _ => {}
         }
         if let Some(device) = self.first.get_mut(id) {
             return device.take(rest, message, meaning);
@@ -151,7 +155,7 @@ impl Shelly {
     fn rpc(&self, prefix: &str, message: &Incoming<'_>) -> Taken {
         match gen2::Answer::read(message) {
             Some(answer) if self.is_known(&answer.src) => Taken::Nothing(answer.meaning()),
-            _ if self.later.contains_key(prefix) => {
+            _ if self.is_known(prefix) => {
                 Taken::Nothing("a request to the device, not from it".into())
             }
             _ => Taken::NotMine,

@@ -54,6 +54,18 @@ fn a_device_that_sleeps_stays_within_reach() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    for prefix in ["shellies/shelly1-AABBCC", PLUS] {
+        let mut stage = Stage::new(Shelly::default());
+        for state in ["false", "false", "true", "true"] {
+            stage.things.clear();
+            stage.retained(&format!("{prefix}/online"), state);
+            assert_eq!(stage.things[prefix]["online"], state == "true", "{prefix}");
+        }
+    }
+}
+
+#[test]
 fn requests_and_answers_are_no_states() {
     let mut stage = Stage::new(Shelly::default());
     stage.publish(&format!("{PLUS}/online"), "true");
@@ -72,6 +84,27 @@ fn requests_and_answers_are_no_states() {
 }
 
 #[test]
+fn a_command_is_no_thing_before_the_device_has_spoken() {
+    let mut stage = Stage::new(Shelly::default());
+    for (topic, payload) in [
+        (format!("{PLUS}/rpc"), r#"{"id":7,"src":"a","method":"Switch.Toggle"}"#),
+        (format!("{PLUS}/command"), "status_update"),
+        (format!("{PLUS}/command/switch:0"), "on"),
+        ("shellies/shelly1-AABBCC/command".to_owned(), "announce"),
+        ("shellies/shellydimmer-AABBCC/light/0/set".to_owned(), r#"{"turn":"on"}"#),
+        ("shellies/shellyswitch25-AABBCC/roller/0/command/pos".to_owned(), "30"),
+    ] {
+        let taken = stage.publish(&topic, payload);
+        assert!(nothing(&taken), "{topic}: {taken:?}");
+    }
+    assert!(stage.things.is_empty());
+    let below = format!("shellies/{PLUS}");
+    stage.publish(&format!("{below}/status/switch:0"), r#"{"id":0,"output":true}"#);
+    let taken = stage.publish(&format!("{below}/command"), "announce");
+    assert!(nothing(&taken), "{taken:?}");
+}
+
+#[test]
 fn another_scheme_is_not_swallowed() {
     let mut stage = Stage::new(Shelly::default());
     for (topic, payload) in [
@@ -81,6 +114,7 @@ fn another_scheme_is_not_swallowed() {
         ("home/events/rpc", r#"{"src":"a","method":"Other","params":{}}"#),
         ("home/rpc", r#"{"id":1,"src":"a","result":1}"#),
         ("home/command/switch:0", "on"),
+        ("home/command", "on"),
         ("shellies/lamp/colour", "red"),
         ("shellies/lamp/online", "perhaps"),
     ] {

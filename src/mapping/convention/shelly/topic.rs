@@ -15,7 +15,7 @@ pub(super) enum Topic<'a> {
     Rpc(&'a str),
     /// `<prefix>/status/<component>`
     Status { prefix: &'a str, component: &'a str },
-    /// `<prefix>/command/<component>`
+    /// `<prefix>/command/<component>`, `<prefix>/command`
     Command(&'a str),
     /// `<prefix>/online`
     Online(&'a str),
@@ -44,7 +44,11 @@ impl<'a> Topic<'a> {
                 None if matches!(rest, "announce" | "command") => Self::AllFirst(rest),
                 None => return None,
             }),
-            None => (last == "online").then_some(Self::Online(before)),
+            None => match last {
+                "online" => Some(Self::Online(before)),
+                "command" => Some(Self::Command(before)),
+                _ => None,
+            },
         }
     }
 }
@@ -95,6 +99,9 @@ mod tests {
             ("a/status/sys", status("a", "sys")),
             ("a/status/Sys", None),
             ("a/command/switch:0", Some(Topic::Command("a"))),
+            ("a/b/command", Some(Topic::Command("a/b"))),
+            ("shellies/lamp/command", first("lamp", "command")),
+            ("shellies/command", Some(Topic::AllFirst("command"))),
             ("thingway/rpc", Some(Topic::Rpc("thingway"))),
             ("a/b/online", Some(Topic::Online("a/b"))),
             ("shellies/plus-a8032abe54dc/status/sys", status("shellies/plus-a8032abe54dc", "sys")),

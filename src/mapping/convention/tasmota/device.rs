@@ -107,6 +107,9 @@ impl Device {
         for (name, _) in named.into_iter().filter(|(name, _)| *name != "Time") {
             self.learn(name, meaning);
         }
+        if !meaning.steps.is_empty() {
+            return Taken::Understood;
+        }
         Taken::Nothing("tells which sensors there are; their values come by themselves".into())
     }
 

@@ -125,6 +125,13 @@ impl Tasmota {
                 None => Taken::Nothing("a device that was not known is gone".into()),
             };
         }
+        if !is_mac(mac) {
+            return Taken::Malformed("a MAC address is 12 hexadecimal digits".to_owned());
+        }
+        // Several of them may name the same topic, so that counting the devices is not enough.
+        if self.announced.len() >= MOST_DEVICES && !self.announced.contains_key(mac) {
+            return too_many();
+        }
         let announcement: Announcement = match serde_json::from_slice(&message.payload.bytes) {
             Ok(announcement) => announcement,
             Err(error) => return Taken::Malformed(format!("no announcement of a device: {error}")),
@@ -136,7 +143,7 @@ impl Tasmota {
         };
         self.make_room(mac, &announcement.t, &layout, meaning);
         if self.devices.len() >= MOST_DEVICES && !self.devices.contains_key(&announcement.t) {
-            return Taken::Malformed(format!("more than {MOST_DEVICES} devices"));
+            return too_many();
         }
         self.announced.insert(mac.into(), announcement.t.clone());
         let topic = announcement.t.as_str();
@@ -205,6 +212,15 @@ impl Tasmota {
         }
         meaning.gone(device.rule());
     }
+}
+
+fn too_many() -> Taken {
+    Taken::Malformed(format!("more than {MOST_DEVICES} devices"))
+}
+
+/// `DC4F22000001`
+fn is_mac(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn claim(layout: &Layout, meaning: &mut Meaning) {

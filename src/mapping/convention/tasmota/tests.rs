@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::Tasmota;
+use super::{MOST_DEVICES, Tasmota};
 use crate::mapping::convention::Taken;
 use crate::mapping::convention::fixtures::{Stage, check, survive};
 
@@ -49,6 +49,16 @@ fn a_plug_that_was_there_before_is_asked_for_its_state_once() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    let mut stage = Stage::new(Tasmota::default());
+    for state in ["Offline", "Offline", "Online", "Online"] {
+        stage.things.clear();
+        stage.retained("tele/plug/LWT", state);
+        assert_eq!(stage.things["plug"]["online"], state == "Online");
+    }
+}
+
+#[test]
 fn what_is_no_state_is_accounted_for() {
     let mut stage = Stage::new(Tasmota::default());
     stage.publish("tele/plug/LWT", "Online");
@@ -66,6 +76,39 @@ fn what_is_no_state_is_accounted_for() {
     let taken = stage.publish("tasmota/discovery/DC4F22000003/config", r#"{"mac":"DC4F22000003"}"#);
     assert!(matches!(taken, Taken::Malformed(_)), "{taken:?}");
     assert!(matches!(stage.publish("tele/plug/LWT", "perhaps"), Taken::Malformed(_)));
+}
+
+fn announce(stage: &mut Stage, mac: &str) -> Taken {
+    let announcement = format!(
+        r#"{{"mac":"{mac}","t":"plug","ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"]}}"#
+    );
+    stage.retained(&format!("tasmota/discovery/{mac}/config"), &announcement)
+}
+
+#[test]
+fn those_that_announce_themselves_are_bounded() {
+    let mut stage = Stage::new(Tasmota::default());
+    for mac in ["A", "DC4F2200000G", "DC4F220000011", "DC-4F-22-000"] {
+        assert!(matches!(announce(&mut stage, mac), Taken::Malformed(_)), "{mac}");
+    }
+    for number in 0..MOST_DEVICES {
+        assert_eq!(announce(&mut stage, &format!("{number:012X}")), Taken::Understood);
+    }
+    let one_more = announce(&mut stage, &format!("{MOST_DEVICES:012X}"));
+    assert!(matches!(one_more, Taken::Malformed(why) if why.contains("more than")));
+    assert_eq!(announce(&mut stage, &format!("{:012X}", 7)), Taken::Understood, "known before");
+}
+
+#[test]
+fn a_shutter_that_is_announced_can_be_moved() {
+    let mut stage = Stage::new(Tasmota::default());
+    announce(&mut stage, "DC4F22000001");
+    let sensors = "tasmota/discovery/DC4F22000001/sensors";
+    let taken = stage.retained(sensors, r#"{"sn":{"AM2301":{"Temperature":21.5}}}"#);
+    assert!(nothing(&taken), "{taken:?}");
+    let taken = stage.retained(sensors, r#"{"sn":{"Shutter1":{"Position":0}}}"#);
+    assert_eq!(taken, Taken::Understood);
+    assert_eq!(stage.things["plug"]["actions"].as_object().unwrap().len(), 3);
 }
 
 #[test]
@@ -99,7 +142,7 @@ proptest! {
             "mac": mac, "t": "x", "ft": format!("{pattern}%prefix%/%topic%/%id%"),
             "tp": ["cmnd", "stat", "tele"], "rl": relays, "fn": [null, "x"],
         });
-        stage.publish("tasmota/discovery/A/config", &announcement.to_string());
+        stage.publish("tasmota/discovery/DC4F22000001/config", &announcement.to_string());
         stage.publish("tele/x/LWT", "Online");
         let sensor = serde_json::json!({
             "Time": format!("2026-01-05T12:00:00{time}"), "a": 1, "TempUnit": time,

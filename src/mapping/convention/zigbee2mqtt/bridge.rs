@@ -10,7 +10,7 @@ use thingway_sdk::Value;
 use super::NAME;
 use super::exposes::{Described, Shared};
 use super::listed::{Group, Listed};
-use crate::mapping::convention::{Action, Found, Meaning, Taken};
+use crate::mapping::convention::{Action, Found, Meaning, Taken, no_longer};
 use crate::mapping::{PropertyRule, RuleConfig, WriteRule};
 
 /// Devices and groups of one bridge beyond this are left to be mapped as they come.
@@ -18,7 +18,7 @@ const MOST_MEMBERS: usize = 10_000;
 /// Bytes of announcements of one bridge of which the descriptions are kept.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// The longest topic of a device, in bytes.
-const LONGEST_TOPIC: usize = 400;
+pub(super) const LONGEST_TOPIC: usize = 400;
 
 /// What the devices of a group take together.
 const SHARED: [&str; 10] = [
@@ -46,8 +46,6 @@ pub(super) struct Bridge {
     /// Bytes of their announcements.
     bytes: usize,
     is_offline: bool,
-    /// It told of its devices or groups.
-    pub(super) is_listed: bool,
 }
 
 /// A device or a group.
@@ -84,7 +82,6 @@ impl Bridge {
             shared: Shared::default(),
             bytes: 0,
             is_offline: false,
-            is_listed: false,
         }
     }
 
@@ -116,11 +113,13 @@ impl Bridge {
         refused.taken()
     }
 
-    /// The bridge itself is there, or not: then it reaches none of its devices.
-    pub(super) fn state(&mut self, word: &str, meaning: &mut Meaning) {
+    /// The bridge itself is there, or not: then it reaches none of its devices. What was said
+    /// before a link was lost is forgotten, so a state that is `replayed` is told again.
+    pub(super) fn state(&mut self, is_online: bool, replayed: bool, meaning: &mut Meaning) {
+        let word = if is_online { "online" } else { "offline" };
         meaning.found(&self.rule, vec![Found::new("state", Value::Text(word.into()))]);
-        let is_offline = word == "offline";
-        if self.is_offline == is_offline {
+        let is_offline = !is_online;
+        if self.is_offline == is_offline && !replayed {
             return;
         }
         self.is_offline = is_offline;
@@ -180,7 +179,6 @@ impl Bridge {
         waiting: &mut Waiting,
         meaning: &mut Meaning,
     ) -> HashSet<SmolStr> {
-        self.is_listed = true;
         let names: HashMap<_, _> =
             list.iter().map(|listed| (listed.identity.clone(), listed.name.clone())).collect();
         let is_gone = |(name, member): &(&SmolStr, &Member)| {
@@ -268,9 +266,11 @@ impl Bridge {
         let topic = self.topic(&name);
         let rule = &member.rule;
         let is_offered = |action: &Action| member.actions.iter().any(|new| new.name == action.name);
-        let before = self.members.get(&name).map_or(&[][..], |before| &before.actions);
-        for action in before.iter().filter(|action| !is_offered(action)) {
-            meaning.withdraw(rule, &action.name);
+        if let Some(before) = self.members.get(&name) {
+            meaning.dropped(rule, no_longer(&before.rule, rule));
+            for action in before.actions.iter().filter(|action| !is_offered(action)) {
+                meaning.withdraw(rule, &action.name);
+            }
         }
         meaning.route(&topic, rule);
         meaning.claim(&format!("{topic}/availability"));

@@ -29,14 +29,14 @@ mod listed;
 mod tests;
 mod topic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 use thingway_sdk::Value;
 
-use self::bridge::{Bridge, Waiting};
+use self::bridge::{Bridge, LONGEST_TOPIC, Waiting};
 use self::topic::Topic;
 use super::{Convention, Incoming, Meaning, Taken};
 
@@ -47,6 +47,11 @@ const DEFAULT_BASE: &str = "zigbee2mqtt";
 const MOST_BRIDGES: usize = 16;
 /// Devices that said whether they are there before they were announced; further ones are forgotten.
 const MOST_WAITING: usize = 10_000;
+/// Those among them that nothing shows to be behind a bridge: any scheme may have such topics.
+const MOST_STRANGERS: usize = 1000;
+/// Bases where something says like a bridge whether it is there, but has listed nothing so far;
+/// further ones are forgotten.
+const MOST_UNLISTED: usize = 256;
 
 /// The bridges on one broker.
 #[derive(Clone, Default)]
@@ -54,6 +59,8 @@ pub(in crate::mapping) struct Zigbee2Mqtt {
     /// By their base topics.
     bridges: BTreeMap<SmolStr, Bridge>,
     waiting: Waiting,
+    /// Whether they are there, of those that may turn out to be bridges, by their base topics.
+    unlisted: HashMap<SmolStr, bool>,
 }
 
 impl Convention for Zigbee2Mqtt {
@@ -96,13 +103,17 @@ impl Zigbee2Mqtt {
         match what {
             "devices" | "groups" => self.list(base, what, message, meaning),
             "state" => match online(message) {
-                Some(is_online) => match self.bridge_at(base) {
+                Some(is_online) if is_known => match self.bridge_at(base) {
                     Some(bridge) => {
-                        bridge.state(if is_online { "online" } else { "offline" }, meaning);
+                        bridge.state(is_online, message.replayed, meaning);
                         Taken::Understood
                     }
                     None => Taken::NotMine,
                 },
+                Some(is_online) => {
+                    self.note_unlisted(base, is_online);
+                    Taken::NotMine
+                }
                 None if is_known => Taken::Malformed("neither online nor offline".to_owned()),
                 None => Taken::NotMine,
             },
@@ -133,6 +144,7 @@ impl Zigbee2Mqtt {
         if !is_known && !entries.iter().any(|entry| entry.get().contains(mark)) {
             return Taken::NotMine;
         }
+        let state = self.unlisted.remove(base);
         // Borrowed apart, because the bridge takes from those who wait.
         let mut waiting = std::mem::take(&mut self.waiting);
         let taken = match (self.bridge_at(base), what) {
@@ -141,12 +153,25 @@ impl Zigbee2Mqtt {
             (Some(bridge), _) => bridge.groups(&entries, &mut waiting, meaning),
         };
         self.waiting = waiting;
+        if let (Some(is_online), Some(bridge)) = (state, self.bridges.get_mut(base)) {
+            // It was mapped as it came until now.
+            meaning.claim(&format!("{base}/bridge/state"));
+            bridge.state(is_online, true, meaning);
+        }
         taken
+    }
+
+    /// Notes what may be the state of a bridge: anybody may have a topic like that.
+    fn note_unlisted(&mut self, base: &str, is_online: bool) {
+        let has_room = self.unlisted.len() < MOST_UNLISTED && base.len() <= LONGEST_TOPIC;
+        if has_room || self.unlisted.contains_key(base) {
+            self.unlisted.insert(base.into(), is_online);
+        }
     }
 
     /// Whether what is below this base is certainly Zigbee2MQTT's.
     fn is_known(&self, base: &str) -> bool {
-        base == DEFAULT_BASE || self.bridges.get(base).is_some_and(|bridge| bridge.is_listed)
+        base == DEFAULT_BASE || self.bridges.contains_key(base)
     }
 
     /// The bridge with this base, made when it is not known and not one too many.
@@ -210,11 +235,13 @@ impl Zigbee2Mqtt {
         if let Some(taken) = bridges.find_map(|it| it.available(topic, is_online, meaning)) {
             return taken;
         }
-        if self.waiting.len() < MOST_WAITING || self.waiting.contains_key(topic) {
-            self.waiting.insert(topic.into(), is_online);
-        }
         let is_ours = self.bridges.values().any(|bridge| bridge.is_below(topic))
             || topic.strip_prefix(DEFAULT_BASE).is_some_and(|rest| rest.starts_with('/'));
+        let most = if is_ours { MOST_WAITING } else { MOST_STRANGERS };
+        let has_room = self.waiting.len() < most && topic.len() <= LONGEST_TOPIC;
+        if has_room || self.waiting.contains_key(topic) {
+            self.waiting.insert(topic.into(), is_online);
+        }
         match is_ours {
             true => Taken::Nothing("of a device that bridge/devices has not told of yet".into()),
             false => Taken::NotMine,

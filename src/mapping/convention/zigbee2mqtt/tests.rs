@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use thingway_sdk::{Payload, Timestamp};
 
-use super::Zigbee2Mqtt;
+use super::{MOST_STRANGERS, MOST_UNLISTED, Zigbee2Mqtt};
 use crate::mapping::convention::fixtures::{Stage, check, survive};
 use crate::mapping::convention::{Convention, Incoming, Meaning, Step, Taken};
 
@@ -67,6 +67,18 @@ fn a_device_is_within_reach_when_it_and_the_bridge_are() {
 }
 
 #[test]
+fn a_reach_that_the_broker_retained_is_told_again() {
+    for topic in ["zigbee2mqtt/bridge/state", "zigbee2mqtt/kitchen/lamp/availability"] {
+        let mut stage = stage();
+        for state in ["offline", "offline", "online", "online"] {
+            stage.things.clear();
+            stage.retained(topic, state);
+            assert_eq!(online(&stage), state == "online", "{topic}");
+        }
+    }
+}
+
+#[test]
 fn availability_before_the_list_is_remembered() {
     let mut stage = Stage::new(Zigbee2Mqtt::default());
     let before = stage.retained("zigbee2mqtt/kitchen/lamp/availability", "offline");
@@ -103,6 +115,7 @@ fn another_scheme_is_not_swallowed() {
         ("home/bridge/devices", "[1,2]"),
         ("home/bridge/devices", "{}"),
         ("home/bridge/state", "open"),
+        ("home/bridge/state", "online"),
         ("home/bridge/event", r#"{"type":"opened","data":{}}"#),
         ("home/bridge/groups", ""),
     ] {
@@ -115,6 +128,35 @@ fn a_bridge_that_publishes_what_it_is_before_its_list_is_recognised() {
     let mut stage = Stage::new(Zigbee2Mqtt::default());
     let info = r#"{"version":"2.1.0","coordinator":{},"permit_join":false}"#;
     assert!(nothing(&stage.retained("house/bridge/info", info)));
+}
+
+#[test]
+fn a_state_makes_no_bridge_until_there_is_a_list() {
+    let mut stage = Stage::new(Zigbee2Mqtt::default());
+    assert_eq!(stage.retained("house/bridge/state", "offline"), Taken::NotMine);
+    for number in 0..2 * MOST_UNLISTED {
+        assert_eq!(stage.retained(&format!("{number}/bridge/state"), "online"), Taken::NotMine);
+    }
+    assert!(stage.things.is_empty());
+    stage.retained("house/bridge/devices", LAMP);
+    assert_eq!(stage.value("house/bridge", "state"), "\"offline\"");
+    assert_eq!(stage.things["house/kitchen/lamp"]["online"], false);
+    assert_eq!(stage.publish("house/bridge/state", "online"), Taken::Understood);
+    assert_eq!(stage.things["house/kitchen/lamp"]["online"], true);
+}
+
+#[test]
+fn what_waits_for_a_list_is_bounded() {
+    let mut convention = Zigbee2Mqtt::default();
+    let long = "x".repeat(500);
+    for name in (0..2 * MOST_STRANGERS).map(|number| number.to_string()).chain([long.clone()]) {
+        let (taken, _) = take(&mut convention, &format!("home/{name}/availability"), "online");
+        assert_eq!(taken, Taken::NotMine);
+        take(&mut convention, &format!("{long}{name}/bridge/state"), "online");
+    }
+    assert_eq!((convention.waiting.len(), convention.unlisted.len()), (MOST_STRANGERS, 0));
+    take(&mut convention, "zigbee2mqtt/lamp/availability", "online");
+    assert!(convention.waiting.contains_key("zigbee2mqtt/lamp"), "strangers leave room");
 }
 
 #[test]
@@ -146,6 +188,26 @@ fn a_list_that_says_nothing_new_has_no_steps() {
     let (taken, meaning) = take(&mut convention, "z/bridge/devices", LAMP);
     assert_eq!(taken, Taken::Understood);
     assert!(meaning.steps.is_empty(), "{:?}", meaning.steps);
+}
+
+#[test]
+fn what_a_device_no_longer_exposes_is_dropped() {
+    let list = |names: &[&str]| {
+        let exposes = names.iter().map(|name| {
+            serde_json::json!({ "type": "numeric", "name": name, "property": name, "access": 1 })
+        });
+        let exposes: Vec<_> = exposes.collect();
+        serde_json::json!([{
+            "ieee_address": "0x1", "friendly_name": "lamp", "definition": { "exposes": exposes },
+        }])
+        .to_string()
+    };
+    let mut stage = Stage::new(Zigbee2Mqtt::default());
+    stage.retained("z/bridge/devices", &list(&["brightness", "power"]));
+    stage.publish("z/bridge/devices", &list(&["power", "brightness", "energy"]));
+    assert_eq!(stage.things["z/lamp"].get("dropped"), None);
+    stage.publish("z/bridge/devices", &list(&["brightness"]));
+    assert_eq!(stage.things["z/lamp"]["dropped"], serde_json::json!(["energy", "power"]));
 }
 
 #[test]
