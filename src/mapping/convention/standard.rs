@@ -167,3 +167,16 @@ impl Concerned {
         self.0 >> convention & 1 == 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conventions_are_called_the_same_everywhere() {
+        for known in Known::ALL {
+            let written = serde_json::to_value(known).unwrap();
+            assert_eq!(written, known.make().name());
+        }
+    }
+}

@@ -40,7 +40,7 @@ use device::{Device, Member, slug};
 use entity::Entity;
 use template::{Body, as_word};
 
-const NAME: &str = "home_assistant";
+const NAME: &str = "home-assistant";
 
 /// Entities of one broker.
 const ENTITIES: usize = 50_000;
