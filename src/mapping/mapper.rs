@@ -265,6 +265,18 @@ fn first_match(rules: &[Arc<RuleConfig>], address: &str) -> Option<Arc<RuleConfi
 }
 
 impl Learned {
+    /// What somebody else, perhaps another gateway, tells a device is no news of it.
+    fn refuse_commands(&self, address: &str) -> Result<(), Outcome> {
+        let told = self.rules.iter().find(|rule| rule.writes_to(address));
+        match told.filter(|_| first_match(&self.rules, address).is_none()) {
+            None => Ok(()),
+            Some(rule) => Err(Outcome::Unmapped(format!(
+                "a command to a device: the rule of `{}` writes there",
+                rule.topic
+            ))),
+        }
+    }
+
     /// What is known of an address from its text alone.
     pub(super) fn new_route(&self, address: &Address) -> Route {
         let rule = first_match(&self.rules, address.as_str());
@@ -288,7 +300,10 @@ impl Batch<'_> {
         let mut new = None;
         let route = match place.and_then(|place| self.learned.routes.at(place)) {
             Some(route) => route,
-            None => new.insert(self.learned.new_route(&observation.address)),
+            None => {
+                self.learned.refuse_commands(observation.address.as_str())?;
+                new.insert(self.learned.new_route(&observation.address))
+            }
         };
         let (concerned, rule) = (route.concerned, &route.rule);
         if concerned.is_nobody() {

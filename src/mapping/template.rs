@@ -154,6 +154,12 @@ fn is_identifier(name: &str) -> bool {
 }
 
 impl TextTemplate {
+    /// Whether it could be this text, with something in its placeholders.
+    #[must_use]
+    pub(super) fn fits(&self, text: &str) -> bool {
+        fits(&self.0, text)
+    }
+
     /// This text, whatever stands in it.
     pub(super) fn literal(text: &str) -> Self {
         Self(vec![Piece::Text(text.to_owned())])
@@ -201,6 +207,19 @@ impl TryFrom<String> for TextTemplate {
         }
         pieces.push(Piece::Text(rest.to_owned()));
         Ok(Self(pieces))
+    }
+}
+
+fn fits(pieces: &[Piece], text: &str) -> bool {
+    let Some((first, rest)) = pieces.split_first() else { return text.is_empty() };
+    match first {
+        Piece::Text(piece) => text.strip_prefix(piece.as_str()).is_some_and(|it| fits(rest, it)),
+        // A placeholder stands for (a part of) one level, and is not empty.
+        Piece::Level(_) => {
+            let level = text.split('/').next().unwrap_or_default();
+            let ends = level.char_indices().map(|(at, c)| at + c.len_utf8());
+            ends.into_iter().any(|end| fits(rest, &text[end..]))
+        }
     }
 }
 
@@ -329,6 +348,15 @@ mod tests {
     fn a_pattern_that_can_not_match_is_refused() {
         for bad in ["", "a/#/b", "a/x{room}/b", "a/{}/b", "a/b+"] {
             assert!(AddressPattern::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn text_is_recognised_as_filled() {
+        let template = TextTemplate::try_from("cmd/{room}/lamp-{room}/set".to_owned()).unwrap();
+        assert!(template.fits("cmd/hall/lamp-hall/set"));
+        for other in ["cmd/hall/lamp-/set", "cmd/hall/lamp-a/b/set", "cmd//lamp-a/set", "cmd"] {
+            assert!(!template.fits(other), "{other}");
         }
     }
 

@@ -527,3 +527,18 @@ fn a_defect_of_a_convention_costs_one_message() {
     world.say("say", "found dev temp 1");
     assert_eq!(world.things(), ["dev"]);
 }
+
+#[test]
+fn what_others_tell_a_device_is_no_news_of_it() {
+    let write = super::WriteRule::to("a/x/set", PayloadTemplate::default());
+    let level = PropertyRule { write: Some(write), ..PropertyRule::default() };
+    let own = RuleConfig {
+        topic: "a/{x}".to_owned().try_into().unwrap(),
+        properties: [("level".to_owned(), Arc::new(level))].into(),
+        ..RuleConfig::default()
+    };
+    let mut world = World::new(&[Arc::new(own)]);
+    let outcome = world.say("a/x/set", "5");
+    assert!(matches!(&outcome, Outcome::Unmapped(why) if why.contains("command")), "{outcome:?}");
+    assert!(world.things().is_empty());
+}

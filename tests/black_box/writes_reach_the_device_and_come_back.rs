@@ -310,3 +310,28 @@ async fn an_answer_counts_also_when_the_device_goes_on_at_once() {
     written.must(204);
     home.gateway.value_becomes("home.hall.thermostat", "setpoint", "23.5").await;
 }
+
+#[tokio::test]
+async fn another_gateway_on_the_broker_takes_no_command_for_news() {
+    let mut home = home().await;
+    // On a machine of its own it would have a client id of its own.
+    let bridge = format!(
+        "[[adapters]]\nname = \"mqtt\"\nprotocol = \"mqtt\"\nurl = \"mqtt://{}\"\nclient_id = \"other\"\n",
+        home.broker.addr()
+    );
+    let other = Gateway::builder().toml(&(RULES.to_owned() + &bridge)).start().await;
+    let echo = async {
+        home.commands.next().await;
+        let state = r#"{"temperature":19.5,"setpoint":23,"mode":"eco"}"#;
+        home.device.publish("home/hall/thermostat", state).await;
+    };
+    let (answer, ()) = tokio::join!(put(&home.gateway, SETPOINT, "23"), echo);
+    answer.must(204);
+    other.value_becomes("home.hall.thermostat", "setpoint", "23").await;
+    for gateway in [&home.gateway, &other] {
+        let things = gateway.json("/things").await;
+        assert_eq!(things.as_array().unwrap().len(), 1, "{things}");
+    }
+    other.finish().await;
+    home.gateway.finish().await;
+}

@@ -89,6 +89,13 @@ impl RuleConfig {
         Self { convention: Some(convention), ..Self::default() }
     }
 
+    /// Whether a property that it is about is written at this address.
+    #[must_use]
+    pub fn writes_to(&self, address: &str) -> bool {
+        let mut written = self.properties.values().filter_map(|rule| rule.write.as_ref());
+        written.any(|write| write.topic.fits(address))
+    }
+
     /// Whether it says the same as the other of the thing itself.
     #[must_use]
     pub fn describes_like(&self, other: &Self) -> bool {
