@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use thingway::limits::Limits;
-use thingway::mapping::{Contents, Mapper, MappingConfig, Names};
+use thingway::mapping::{Contents, Mapper, MappingConfig, Names, Outcome};
 use thingway_sdk::{Observation, Payload, Timestamp};
 
 /// What the fuzz target does with messages, for each file of its corpus.
@@ -33,8 +33,14 @@ fn the_corpus_is_survived() {
                 redelivered: false,
             };
             let tried = mapper.try_out(&observation);
-            understood += usize::from(tried.is_ok_and(|trial| trial.convention.is_some()));
-            let _ = mapper.begin().read(&observation, &mut Contents::default());
+            understood += usize::from(tried.as_ref().is_ok_and(|trial| trial.convention.is_some()));
+            let read = mapper.begin().read(&observation, &mut Contents::default()).err();
+            // A panic of a convention is caught, and becomes the reason.
+            for outcome in tried.err().into_iter().chain(read) {
+                let is_defect =
+                    matches!(&outcome, Outcome::Failed(reason) if reason.contains("defect"));
+                assert!(!is_defect, "{}: {outcome:?}", file.display());
+            }
         }
         assert!(understood > 0, "{} leads nowhere", file.display());
     }
