@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 use smol_str::{SmolStr, format_smolstr};
 use thingway_sdk::{Timestamp, Value, codec};
 
-use super::{Convention, Incoming, Meaning, Taken, members};
+use super::{Convention, Incoming, Meaning, Taken, leaves};
 use crate::mapping::RuleConfig;
 
 const NAME: &str = "cloudevents";
@@ -128,7 +128,7 @@ impl CloudEvents {
         let time = envelope.time.as_deref().and_then(Timestamp::parse);
         let data = envelope.content()?;
         let found = match &data {
-            Value::Json(json) if json.starts_with('{') => members::found(json, "", time)?,
+            Value::Json(json) if json.starts_with('{') => leaves::found(json, time)?,
             _ => Vec::new(),
         };
         let rule = self.rules.of(envelope.thing());

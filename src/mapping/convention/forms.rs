@@ -1,7 +1,5 @@
 //! Ways back to devices that take their commands from a topic of their own.
 
-use thingway_sdk::Operation;
-
 use super::Action;
 use crate::mapping::{PayloadTemplate, WriteRule};
 
@@ -13,7 +11,6 @@ pub(super) fn written(topic: &str, payload: &str) -> Option<WriteRule> {
 /// An action that is invoked by publishing to a topic.
 pub(super) fn published(name: &str, title: &str, topic: &str, payload: String) -> Action {
     let template = PayloadTemplate::from(payload);
-    let mut form = WriteRule::to(topic, template.clone()).target(&Vec::new()).form;
-    form.operation = Operation::InvokeAction;
+    let form = WriteRule::to(topic, template.clone()).form_of_action();
     Action { name: name.into(), title: Some(title.into()), form, payload: Some(template) }
 }

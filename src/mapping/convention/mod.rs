@@ -19,7 +19,6 @@ mod homie;
 mod leaves;
 mod lorawan;
 mod meaning;
-mod members;
 mod shelly;
 mod sparkplug;
 mod standard;

@@ -1,12 +1,12 @@
 //! JSON Pointer (RFC 6901) on JSON text, so that no digit of what it finds is lost.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use thingway_sdk::{Value, codec};
+use thingway_sdk::Value;
+use thingway_sdk::codec::{self, Key};
 
 /// A place in a JSON document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,33 +72,6 @@ impl<'de> Visitor<'de> for Member<'_> {
             }
         }
         Ok(found)
-    }
-}
-
-/// A key, borrowed from the text unless it holds escapes.
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(key))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(key.to_owned()))
     }
 }
 

@@ -136,8 +136,8 @@ impl<'de, L: Leaves> Visitor<'de> for Members<'_, '_, L> {
     }
 }
 
-/// A key, borrowed from the text unless it holds escapes.
-pub(super) struct Key;
+/// Reads a key of an object: borrowed from the text, unless it holds escapes.
+pub struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {
     type Value = Cow<'de, str>;

@@ -13,6 +13,7 @@ pub mod senml;
 
 pub use cbor::EncodeError;
 pub use encode::encode;
+pub use json::Key;
 
 use std::str;
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use smol_str::format_smolstr;
 use thingway_sdk::{Number, Timestamp, Value};
 
-use super::{Device, Devices, Heard, Location, Reception, decoded, occurred};
+use super::{Device, Devices, Heard, Location, Reception, decoded, occurred, said};
 use crate::mapping::convention::{Convention, Found, Incoming, Meaning, Taken};
 
 const NAME: &str = "chirpstack";
@@ -194,8 +194,7 @@ impl Envelope<'_> {
             ("lora.battery", battery.and_then(Value::from_f64)),
             ("lora.external_power", self.external_power_source.map(Value::Boolean)),
         ];
-        let known = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        known.map(|(name, value)| Found::new(name, value).at(time)).collect()
+        said(values, time)
     }
 
     fn event(&self, kind: &str) -> Option<&'static str> {

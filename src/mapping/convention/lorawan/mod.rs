@@ -32,7 +32,7 @@ use thingway_sdk::{Address, Form, Number, Operation, Timestamp, Value};
 pub(in crate::mapping) use chirpstack::ChirpStack;
 pub(in crate::mapping) use tts::TheThingsStack;
 
-use super::{Action, Found, Incoming, Meaning, Taken, members};
+use super::{Action, Found, Incoming, Meaning, Taken, leaves};
 use crate::mapping::{PayloadTemplate, PropertyRule, RuleConfig};
 
 /// Devices of one adapter.
@@ -207,8 +207,7 @@ impl Heard<'_> {
             ("lora.bandwidth", whole(self.bandwidth)),
             ("lora.frequency", self.frequency.map(Value::Number)),
         ];
-        let known = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        known.map(|(name, value)| Found::new(name, value).at(time)).collect()
+        said(values, time)
     }
 }
 
@@ -235,9 +234,17 @@ impl Location<'_> {
             ("location.accuracy", number(self.accuracy)),
             ("location.source", self.source.as_deref().map(|source| Value::Text(source.into()))),
         ];
-        let known = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        known.map(|(name, value)| Found::new(name, value).at(time)).collect()
+        said(values, time)
     }
+}
+
+/// Those of the values that are said.
+fn said<const N: usize>(
+    values: [(&'static str, Option<Value>); N],
+    time: Option<Timestamp>,
+) -> Vec<Found> {
+    let said = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    said.map(|(name, value)| Found::new(name, value).at(time)).collect()
 }
 
 /// The leaves of a decoded payload; the bytes, where nobody decoded them.
@@ -247,7 +254,7 @@ fn decoded(
     time: Option<Timestamp>,
 ) -> Result<Vec<Found>, String> {
     let mut found = match decoded {
-        Some(decoded) => members::found(decoded.get(), "", time)?,
+        Some(decoded) => leaves::found(decoded.get(), time)?,
         None => Vec::new(),
     };
     let bytes = frm_payload.filter(|base64| found.is_empty() && !base64.is_empty());

@@ -13,7 +13,7 @@ use thingway_sdk::{Number, Timestamp, Value};
 
 use super::{Device, Devices, Heard, Location, Reception, decoded, occurred};
 use crate::mapping::PropertyRule;
-use crate::mapping::convention::{Convention, Found, Incoming, Meaning, Taken, members};
+use crate::mapping::convention::{Convention, Found, Incoming, Meaning, Taken, leaves};
 
 const NAME: &str = "the-things-stack";
 
@@ -276,7 +276,7 @@ impl Uplink<'_> {
             let own: MeasurementTime =
                 serde_json::from_str(one.get()).map_err(|error| error.to_string())?;
             let own = own.time.as_deref().and_then(Timestamp::parse).or(time);
-            let found = members::found(one.get(), "", own)?;
+            let found = leaves::found(one.get(), own)?;
             measured.push((own, found));
         }
         measured.sort_by_key(|(time, _)| *time);
