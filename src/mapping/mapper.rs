@@ -459,7 +459,7 @@ pub(super) fn incoming(observation: &Observation) -> Incoming<'_> {
         address: observation.address.as_str(),
         payload: &observation.payload,
         received: observation.received,
-        replayed: observation.is_replayed(),
+        retained: observation.retained,
     }
 }
 

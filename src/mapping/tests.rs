@@ -6,8 +6,8 @@ use thingway_sdk::{Address, Form, Observation, Operation, Payload, Quality, Time
 
 use super::convention::{Action, Convention, Conventions, Found, Incoming, Meaning, Taken};
 use super::{
-    Contents, JoinConfig, Mapper, MappingConfig, Names, Outcome, PayloadTemplate, PropertyRule,
-    RuleConfig,
+    Contents, JoinConfig, Known, Mapper, MappingConfig, Names, Outcome, PayloadTemplate,
+    PropertyRule, RuleConfig,
 };
 use crate::limits::Limits;
 use crate::log::{EventLog, LogConfig, MemoryLog};
@@ -496,6 +496,27 @@ fn what_a_device_is_told_by_others_is_left_to_the_earlier_convention() {
         Conventions::of(vec![Box::new(Commanded), Box::new(Told)]);
     world.say("say", "offer cover open\nfound cover text 1");
     assert!(world.thing("cover").action("open").is_none());
+}
+
+#[test]
+fn an_event_of_a_convention_that_is_delivered_once_more_is_not_lost() {
+    let mut cloud_event = Observation {
+        address: "any".into(),
+        about: None,
+        payload: Payload {
+            bytes: r#"{"specversion":"1.0","id":"1","source":"/press","type":"stopped"}"#.into(),
+            content_type: None,
+        },
+        received: Timestamp::from_micros(1),
+        retained: false,
+        redelivered: true,
+    };
+    let world = World::new(&[]);
+    world.mapper.begin().learned.conventions = Conventions::wanted(&[Known::Cloudevents]);
+    let trial = world.mapper.try_out(&cloud_event).unwrap();
+    assert_eq!(trial.event.as_deref(), Some("stopped"));
+    cloud_event.retained = true;
+    assert!(world.mapper.try_out(&cloud_event).is_err(), "the broker kept it");
 }
 
 /// A convention that all commands are of.

@@ -132,8 +132,8 @@ impl CloudEvents {
             _ => Vec::new(),
         };
         let rule = self.rules.of(envelope.thing());
-        let is_new = !message.replayed && self.recent.note(&envelope.source, &envelope.id);
-        if !is_new && (found.is_empty() || !message.replayed) {
+        let is_new = !message.retained && self.recent.note(&envelope.source, &envelope.id);
+        if !is_new && (found.is_empty() || !message.retained) {
             return Ok(Taken::Nothing("the event came before, or the broker retained it".into()));
         }
         if !found.is_empty() {

@@ -98,7 +98,7 @@ impl Stage {
         topic: &str,
         bytes: &[u8],
         content_type: Option<&str>,
-        replayed: bool,
+        retained: bool,
     ) -> Taken {
         self.now = self.now.plus(Duration::from_secs(1));
         if let Some(rule) = self.routed.get(topic).cloned() {
@@ -111,7 +111,7 @@ impl Stage {
         }
         let payload =
             Payload { bytes: bytes.to_vec().into(), content_type: content_type.map(Into::into) };
-        let message = Incoming { address: topic, payload: &payload, received: self.now, replayed };
+        let message = Incoming { address: topic, payload: &payload, received: self.now, retained };
         let mut meaning = Meaning::default();
         let taken = self.convention.take(&message, &mut meaning);
         for step in meaning.steps {
@@ -304,7 +304,7 @@ pub(super) fn survive<C: Convention + Default + 'static>(folder: &str) {
     let one = (which.clone(), which, prop::collection::vec(change, 0..3), any::<bool>());
     proptest!(|(sequence in prop::collection::vec(one, 1..40))| {
         let mut stage = Stage::new(C::default());
-        for (topic, payload, changes, replayed) in sequence {
+        for (topic, payload, changes, retained) in sequence {
             let mut bytes = messages[payload].1.clone();
             for (at, byte) in changes {
                 if !bytes.is_empty() {
@@ -312,7 +312,7 @@ pub(super) fn survive<C: Convention + Default + 'static>(folder: &str) {
                     bytes[at] = byte;
                 }
             }
-            stage.play(&messages[topic].0, &bytes, None, replayed);
+            stage.play(&messages[topic].0, &bytes, None, retained);
         }
     });
 }

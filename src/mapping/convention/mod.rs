@@ -63,8 +63,9 @@ pub(super) struct Incoming<'a> {
     pub(super) payload: &'a Payload,
     /// When it was received.
     pub(super) received: Timestamp,
-    /// It tells the present state, not that something happened just now.
-    pub(super) replayed: bool,
+    /// The silo kept it for newcomers: it tells the present state, not that something happened just
+    /// now. What is only delivered once more may not have been seen yet.
+    pub(super) retained: bool,
 }
 
 impl Incoming<'_> {

@@ -375,7 +375,7 @@ impl HomeAssistant {
                 }
             }
             for (event, data) in member.occurred(message.address, &body) {
-                if message.replayed {
+                if message.retained {
                     over = true;
                     continue;
                 }

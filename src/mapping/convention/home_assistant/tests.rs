@@ -48,7 +48,7 @@ fn commands_are_what_the_device_asked_for() {
         let topic = format!("homeassistant/{entity}/config");
         let payload = Payload { bytes: config.to_owned().into(), content_type: None };
         let received = Timestamp::EPOCH;
-        let message = Incoming { address: &topic, payload: &payload, received, replayed: true };
+        let message = Incoming { address: &topic, payload: &payload, received, retained: true };
         assert_eq!(it.take(&message, &mut Meaning::default()), Taken::Understood);
         let device = it.devices.values().next().unwrap();
         let write = device.rule.properties.values().next().unwrap().write.clone().unwrap();
@@ -94,7 +94,7 @@ fn an_announcement_that_is_repeated_changes_nothing() {
         let mut meaning = Meaning::default();
         let address = "homeassistant/switch/a/config";
         let message =
-            Incoming { address, payload: &payload, received: Timestamp::EPOCH, replayed: true };
+            Incoming { address, payload: &payload, received: Timestamp::EPOCH, retained: true };
         it.take(&message, &mut meaning);
         assert_eq!(meaning.steps.is_empty(), expected);
     }
@@ -105,7 +105,7 @@ fn told(it: &mut HomeAssistant, address: &str, said: &str) -> (Taken, Meaning) {
     let payload = Payload { bytes: said.to_owned().into(), content_type: None };
     let received = Timestamp::EPOCH;
     let mut meaning = Meaning::default();
-    let message = Incoming { address, payload: &payload, received, replayed: true };
+    let message = Incoming { address, payload: &payload, received, retained: true };
     let taken = it.take(&message, &mut meaning);
     (taken, meaning)
 }

@@ -87,7 +87,7 @@ impl Homie {
     ) -> Taken {
         let model = self.devices.get(topic).and_then(|device| device.model.as_ref());
         let Some(model) = model else { return not_described() };
-        if message.replayed {
+        if message.retained {
             return Taken::Nothing("retained, so nothing was logged just now".into());
         }
         let line = serde_json::json!({ "level": level, "message": text });

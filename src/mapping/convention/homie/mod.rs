@@ -266,7 +266,7 @@ impl Device {
             return Taken::Nothing("an empty payload clears what the broker retained".into());
         }
         // Versions 4 and 5 tell the datatype of each property, but maybe not before its value.
-        let is_awaited = self.version == Version::Four && message.replayed;
+        let is_awaited = self.version == Version::Four && message.retained;
         let datatype = match reader.datatype {
             None if is_awaited => {
                 return Taken::Nothing("the property's $datatype is not known yet".into());
@@ -275,7 +275,7 @@ impl Device {
         };
         match datatype.read(text) {
             Err(reason) => Taken::Malformed(reason),
-            Ok(_) if reader.is_event && message.replayed => {
+            Ok(_) if reader.is_event && message.retained => {
                 Taken::Nothing("retained, so it is no new occurrence of the event".into())
             }
             Ok(value) if reader.is_event => {

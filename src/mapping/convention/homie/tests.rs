@@ -133,7 +133,7 @@ fn a_device_that_is_cleared_leaves_nothing() {
     let mut play = |topic: &str, text: &str| {
         let payload = thingway_sdk::Payload { bytes: text.to_owned().into(), content_type: None };
         let received = thingway_sdk::Timestamp::now();
-        let message = Incoming { address: topic, payload: &payload, received, replayed: true };
+        let message = Incoming { address: topic, payload: &payload, received, retained: true };
         homie.take(&message, &mut Meaning::default())
     };
     play("homie/5/a/$description", &SWITCH.replace("\"name\"", "\"root\":\"b\",\"name\""));

@@ -301,7 +301,7 @@ fn occurred(
     message: &Incoming<'_>,
     meaning: &mut Meaning,
 ) -> Taken {
-    if message.replayed {
+    if message.retained {
         return Taken::Nothing("retained, so it is no new occurrence of the event".into());
     }
     let data = data.and_then(|json| Value::from_json(json).ok()).unwrap_or(Value::Null);

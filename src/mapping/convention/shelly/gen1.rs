@@ -178,7 +178,7 @@ impl Device {
         // A device that sleeps speaks because it was pushed; others tell the last event again and
         // again, so the first that is seen may be old.
         let is_new = known.map_or(self.sleeps, |known| known != event_cnt);
-        if message.replayed || !is_new || event.is_empty() {
+        if message.retained || !is_new || event.is_empty() {
             return Taken::Nothing("the event was told before, by its `event_cnt`".into());
         }
         let name = joined(&["input", input]);

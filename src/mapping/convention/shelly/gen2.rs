@@ -256,7 +256,7 @@ impl Device {
                 "`params.events` is a list of `component`, `event`".to_owned(),
             );
         };
-        if message.replayed {
+        if message.retained {
             return Taken::Nothing("retained, so it is no new event".into());
         }
         for Event { component, event, ts, data } in events.into_iter().take(MOST_EVENTS) {

@@ -162,7 +162,7 @@ impl Convention for Sparkplug {
             (Event::Death, None) => return node.died(&payload, meaning),
             (_, device) => node.told((topic, event, device), payload, room, meaning),
         };
-        if is_missing && !message.replayed {
+        if is_missing && !message.retained {
             node.ask(message.received, meaning);
         }
         match taken {

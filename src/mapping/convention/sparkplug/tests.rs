@@ -115,7 +115,7 @@ fn a_device_that_is_not_known_is_asked_for_and_not_kept() {
         let bytes = payload.encode_to_vec().into();
         let payload = thingway_sdk::Payload { bytes, content_type: None };
         let received = Timestamp::EPOCH;
-        let message = Incoming { address: &topic, payload: &payload, received, replayed: false };
+        let message = Incoming { address: &topic, payload: &payload, received, retained: false };
         it.take(&message, &mut Meaning::default());
     }
     let node = &it.nodes["G/N"];

@@ -149,7 +149,7 @@ impl Device {
         if text == self.online {
             meaning.reach(self.thing.rule(), true);
             // It was there before the gateway, and tells its state again only in minutes.
-            if message.replayed && !self.is_asked {
+            if message.retained && !self.is_asked {
                 self.is_asked = true;
                 self.ask("10", meaning);
                 self.ask("11", meaning);
@@ -244,7 +244,7 @@ impl Device {
     ) -> Option<Taken> {
         let [(name, action)] = all else { return None };
         let button = name.strip_suffix(".Action")?;
-        if message.replayed {
+        if message.retained {
             return Some(Taken::Nothing("retained, so it is no new event".into()));
         }
         meaning.occurred(self.thing.rule(), button, action.clone(), message.received);
@@ -267,7 +267,7 @@ impl Device {
         let object: BTreeMap<SmolStr, &RawValue> =
             serde_json::from_slice(&message.payload.bytes).ok()?;
         let (name, data) = RECEIVED.iter().find_map(|name| Some((*name, object.get(*name)?)))?;
-        if message.replayed {
+        if message.retained {
             return Some(Taken::Nothing("retained, so it is no new event".into()));
         }
         let data = Value::from_json(data.get()).unwrap_or(Value::Null);

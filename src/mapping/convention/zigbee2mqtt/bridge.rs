@@ -114,12 +114,12 @@ impl Bridge {
     }
 
     /// The bridge itself is there, or not: then it reaches none of its devices. What was said
-    /// before a link was lost is forgotten, so a state that is `replayed` is told again.
-    pub(super) fn state(&mut self, is_online: bool, replayed: bool, meaning: &mut Meaning) {
+    /// before a link was lost is forgotten, so a state that is `retained` is told again.
+    pub(super) fn state(&mut self, is_online: bool, retained: bool, meaning: &mut Meaning) {
         let word = if is_online { "online" } else { "offline" };
         meaning.found(&self.rule, vec![Found::new("state", Value::Text(word.into()))]);
         let is_offline = !is_online;
-        if self.is_offline == is_offline && !replayed {
+        if self.is_offline == is_offline && !retained {
             return;
         }
         self.is_offline = is_offline;

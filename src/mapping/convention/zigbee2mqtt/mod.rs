@@ -105,7 +105,7 @@ impl Zigbee2Mqtt {
             "state" => match online(message) {
                 Some(is_online) if is_known => match self.bridge_at(base) {
                     Some(bridge) => {
-                        bridge.state(is_online, message.replayed, meaning);
+                        bridge.state(is_online, message.retained, meaning);
                         Taken::Understood
                     }
                     None => Taken::NotMine,
@@ -200,7 +200,7 @@ impl Zigbee2Mqtt {
         let Ok(Event { kind, data }) = serde_json::from_slice(&message.payload.bytes) else {
             return Taken::Malformed("an event of a bridge has `type` and `data`".to_owned());
         };
-        if message.replayed {
+        if message.retained {
             return Taken::Nothing("retained, so it is no new event".into());
         }
         let Some(bridge) = self.bridge_at(base) else { return Taken::NotMine };

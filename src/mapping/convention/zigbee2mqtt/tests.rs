@@ -176,7 +176,7 @@ fn take(convention: &mut Zigbee2Mqtt, topic: &str, payload: &str) -> (Taken, Mea
     let bytes = payload.as_bytes().to_vec().into();
     let payload = Payload { bytes, content_type: None };
     let received = Timestamp::EPOCH;
-    let message = Incoming { address: topic, payload: &payload, received, replayed: true };
+    let message = Incoming { address: topic, payload: &payload, received, retained: true };
     let mut meaning = Meaning::default();
     (convention.take(&message, &mut meaning), meaning)
 }
