@@ -46,18 +46,9 @@ pub(crate) struct Args {
     /// Become this reference instead of measuring
     #[arg(long, hide = true)]
     pub(crate) reference: Option<Reference>,
-    /// What a reference connects to: the broker, or the receivers
+    /// What a reference connects to: the broker, or the devices
     #[arg(long, hide = true, value_delimiter = ',')]
     pub(crate) peers: Vec<SocketAddr>,
-    /// Requests that a reference makes to each peer
-    #[arg(long, hide = true, default_value_t = 0)]
-    pub(crate) requests: usize,
-    /// Requests per second to each peer
-    #[arg(long, hide = true, default_value_t = 1)]
-    pub(crate) rate: u32,
-    /// Requests under way at the same time to each peer
-    #[arg(long, hide = true, default_value_t = 1)]
-    pub(crate) concurrency: usize,
 }
 
 impl Args {

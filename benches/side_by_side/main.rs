@@ -4,7 +4,8 @@
 //! `args` says what to run; `workload` has one file for each thing that is measured. A workload
 //! sets a stage (`stage`: a broker and one system), drives it from outside (`client`), and reads
 //! what it cost from `/proc` (`process`). `measure` runs its trials in turns, `report` writes the
-//! tables. The references live in `reference`; this binary starts itself anew to become one.
+//! tables. The references live in `reference`, where this binary starts itself anew to become one,
+//! and in `benches/references`, which `references` has built.
 
 #![expect(
     clippy::disallowed_types,
@@ -22,6 +23,7 @@ mod plot;
 mod process;
 mod record;
 mod reference;
+mod references;
 mod report;
 mod stage;
 mod system;

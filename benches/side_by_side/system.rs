@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::Result;
 use crate::args::Args;
 use crate::process::Process;
+use crate::references;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum System {
@@ -74,8 +75,14 @@ impl System {
             Source::Devices(devices) => listed(devices).join(","),
             Source::Embedded => return Err(format!("{self} has no broker inside").into()),
         };
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--reference", &self.to_string(), "--peers", &peers]);
+        let mut command = match self {
+            Self::Naive | Self::Limit => references::command(&[&self.to_string(), &peers])?,
+            _ => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.args(["--reference", &self.to_string(), "--peers", &peers]);
+                command
+            }
+        };
         Process::start(&mut command)
     }
 

@@ -1,4 +1,3 @@
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use crate::client::receiver::Receiver;
 use crate::goal::Goal;
 use crate::measure::{Section, Trial, as_f64};
 use crate::process::Process;
+use crate::references;
 use crate::stage::Stage;
 use crate::system::System;
 
@@ -98,11 +98,10 @@ impl Hooks {
     async fn posts(&self, receivers: &[Receiver], changes: usize) -> Result<Trial> {
         let peers: Vec<String> =
             receivers.iter().map(|receiver| receiver.address.to_string()).collect();
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--reference", "posts", "--peers", &peers.join(",")]);
-        command.args(["--requests", &changes.to_string(), "--rate", &self.rate.to_string()]);
-        command.args(["--concurrency", &self.concurrency.to_string()]);
-        let mut process = Process::start(&mut command)?;
+        let (changes_each, rate) = (changes.to_string(), self.rate.to_string());
+        let concurrency = self.concurrency.to_string();
+        let arguments = ["posts", &peers.join(","), &changes_each, &rate, &concurrency];
+        let mut process = Process::start(&mut references::command(&arguments)?)?;
         process.line()?;
         let before = process.cpu()?;
         let begun = Instant::now();

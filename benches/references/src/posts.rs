@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Result;
-use crate::args::Args;
 
 /// As large as what the gateway sends.
 const BODY_BYTES: usize = 450;
@@ -27,22 +26,25 @@ struct Turns {
 
 /// Waits for a line, makes its requests, and waits for another line so that its processor time can
 /// still be read.
-pub(super) async fn run(args: &Args) -> Result<()> {
-    // reqwest wants to know which cryptography to use, also where there is none.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+pub(crate) async fn run(
+    receivers: Vec<SocketAddr>,
+    requests: u32,
+    per_second: u32,
+    concurrency: usize,
+) -> Result<()> {
     let client = Client::new();
     println!("ready");
     stdin().lock().read_line(&mut String::new())?;
     let mut posting = JoinSet::new();
-    for peer in &args.peers {
+    for receiver in receivers {
         let turns = Arc::new(Turns {
             begun: Instant::now(),
-            pause: Duration::from_secs(1) / args.rate,
+            pause: Duration::from_secs(1) / per_second,
             taken: AtomicU32::new(0),
-            last: u32::try_from(args.requests)?,
+            last: requests,
         });
-        for _ in 0..args.concurrency {
-            posting.spawn(post(client.clone(), *peer, turns.clone()));
+        for _ in 0..concurrency {
+            posting.spawn(post(client.clone(), receiver, turns.clone()));
         }
     }
     while let Some(posted) = posting.join_next().await {
@@ -52,8 +54,8 @@ pub(super) async fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-async fn post(client: Client, peer: SocketAddr, turns: Arc<Turns>) -> Result<()> {
-    let url = format!("http://{peer}/hook");
+async fn post(client: Client, receiver: SocketAddr, turns: Arc<Turns>) -> Result<()> {
+    let url = format!("http://{receiver}/hook");
     while let Some(number) = turns.next().await {
         let head = format!("{{\"value\":{number},\"padding\":\"");
         let padding = "x".repeat(BODY_BYTES.saturating_sub(head.len() + 2));

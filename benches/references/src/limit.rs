@@ -25,7 +25,7 @@ struct Hub {
     frames: Sender<Bytes>,
 }
 
-pub(super) async fn run(broker: SocketAddr) -> Result<()> {
+pub(crate) async fn run(broker: SocketAddr) -> Result<()> {
     let hub = Hub { count: Arc::default(), frames: channel(1024).0 };
     let router = Router::new()
         .route("/count", get(count))
@@ -35,7 +35,7 @@ pub(super) async fn run(broker: SocketAddr) -> Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("HTTP http://{}", listener.local_addr()?);
     tokio::spawn(async { axum::serve(listener, router).await });
-    let (_client, mut link) = super::subscribed(broker, "limit").await?;
+    let (_client, mut link) = crate::subscribed(broker, "limit").await?;
     loop {
         let Event::Incoming(Packet::Publish(message)) = link.poll().await? else { continue };
         hub.count.fetch_add(1, Ordering::Relaxed);

@@ -28,7 +28,7 @@ struct Hub {
     news: Sender<News>,
 }
 
-pub(super) async fn run(broker: SocketAddr) -> Result<()> {
+pub(crate) async fn run(broker: SocketAddr) -> Result<()> {
     let hub = Hub { values: Arc::default(), news: channel(1024).0 };
     let router = Router::new()
         .route("/values/{*topic}", get(read))
@@ -39,7 +39,7 @@ pub(super) async fn run(broker: SocketAddr) -> Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("HTTP http://{}", listener.local_addr()?);
     tokio::spawn(async { axum::serve(listener, router).await });
-    let (_client, mut link) = super::subscribed(broker, "naive").await?;
+    let (_client, mut link) = crate::subscribed(broker, "naive").await?;
     loop {
         let MqttEvent::Incoming(Packet::Publish(message)) = link.poll().await? else { continue };
         let Ok(value) = serde_json::from_slice::<Value>(&message.payload) else { continue };
