@@ -286,6 +286,14 @@ impl Learned {
 }
 
 impl Batch<'_> {
+    /// Looks at where messages from these addresses lead, before the first is read. With many
+    /// things, none of them is in the processor's cache; here it waits for several at the same time.
+    pub fn approach<'r>(&self, addresses: impl ExactSizeIterator<Item = &'r Address>) {
+        if addresses.len() > 1 {
+            addresses.for_each(|address| self.learned.routes.approach(address));
+        }
+    }
+
     /// Takes a message apart; its leaves go into the contents.
     ///
     /// # Errors

@@ -221,6 +221,16 @@ impl Routes {
         self.places.find(self.hasher.hash_one(address), is_it).copied()
     }
 
+    /// Has the processor fetch a route and its thing, without waiting for them. A route of the same
+    /// hash may be another's: that does no harm.
+    pub(super) fn approach(&self, address: &Address) {
+        self.places.find(self.hasher.hash_one(address), |place| {
+            let thing = self.at(*place).and_then(|route| route.thing.as_ref());
+            thing.inspect(|thing| thing.approach());
+            true
+        });
+    }
+
     pub(super) fn at(&self, place: u32) -> Option<&Route> {
         self.routes.get(place as usize)?.as_ref()
     }

@@ -1,3 +1,4 @@
+use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -116,6 +117,11 @@ impl Thing {
 
     pub(crate) fn set_namer(&self, namer: Namer) {
         self.namer.store(namer.get(), Ordering::Relaxed);
+    }
+
+    /// Has the processor fetch what a message is folded into, without waiting for it.
+    pub(crate) fn approach(&self) {
+        black_box((self.is_deleted(), self.body.is_locked(), self.lane.newest()));
     }
 
     /// The whole thing as it is now.

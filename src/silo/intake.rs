@@ -38,6 +38,7 @@ impl Silo {
         self.counters.add(Counter::Received, messages as u64);
         let mut contents = Contents::default();
         let mut mapping = self.mapper.begin();
+        mapping.approach(batch.iter().map(Report::address));
         let read: Vec<Read<'_>> =
             batch.iter().map(|report| read(report, &mut mapping, &mut contents)).collect();
         let mut writing = self.recorder.write();
