@@ -96,6 +96,11 @@ impl Body {
         &self.model
     }
 
+    /// Where the states of its first property come from; None before it has one.
+    pub(super) fn address(&self) -> Option<&Address> {
+        (!self.slots.is_empty()).then_some(&self.address)
+    }
+
     pub(crate) fn slot(&self, index: usize) -> Option<SlotRef<'_>> {
         let (property, slot) = (self.model.properties.get(index)?, self.slots.get(index)?);
         Some(SlotRef { body: self, index, property, slot })
@@ -262,6 +267,7 @@ mod tests {
         let addresses = ["a", "b", "a", "c", "b"];
         let body = body(&addresses);
         assert!(body.slots().map(|slot| slot.address().as_str()).eq(addresses));
+        assert_eq!(body.address(), Some(&"a".into()));
     }
 
     #[test]

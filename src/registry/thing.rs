@@ -120,6 +120,17 @@ impl Thing {
         self.namer.store(namer.get(), Ordering::Relaxed);
     }
 
+    /// Whether it keeps this address: it is that of its first property, and will be.
+    pub(crate) fn is_at(&self, address: &Address) -> bool {
+        // Others may wait to write while this thread looks at the thing already.
+        self.body.read_recursive().address() == Some(address)
+    }
+
+    /// The address that it keeps: see [`Thing::is_at`].
+    pub(crate) fn address(&self) -> Option<Address> {
+        self.body.read_recursive().address().cloned()
+    }
+
     /// The whole thing as it is now.
     #[must_use]
     pub fn view(&self) -> ThingView {
