@@ -191,7 +191,7 @@ impl<'a> Writing<'a> {
         now: Timestamp,
     ) -> Result<Arc<Thing>, Refusal> {
         if let Some(thing) = self.recorder.registry.get(id) {
-            if thing.adopt(rule) {
+            if thing.adopt(rule, &self.recorder.registry) {
                 self.redescribe(&thing);
             }
             return Ok(thing);
@@ -523,7 +523,7 @@ impl Fold<'_, '_> {
             self.writing.redescribe(self.thing);
         }
         let model = self.body.model().with(index, property);
-        self.body.describe(self.writing.recorder.registry.share(model));
+        self.body.set_model(self.writing.recorder.registry.share(model));
     }
 
     /// Gives the thing one more property, with its first state.

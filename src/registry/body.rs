@@ -61,10 +61,6 @@ impl Body {
         self.model.rule.as_ref()
     }
 
-    pub(super) fn set_rule(&mut self, rule: Arc<RuleConfig>) {
-        self.model = Arc::new(self.model.with_rule(rule));
-    }
-
     pub(super) fn events(&self) -> &[EventSource] {
         self.extra.as_ref().map_or(&[], |extra| &extra.events)
     }
@@ -182,8 +178,8 @@ impl Body {
         }
     }
 
-    /// Properties as this model has them, of which there are as many.
-    pub(crate) fn describe(&mut self, model: Arc<Model>) {
+    /// The rule and the properties as they are in this model, which has as many of them.
+    pub(crate) fn set_model(&mut self, model: Arc<Model>) {
         self.model = model;
     }
 

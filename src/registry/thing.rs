@@ -11,7 +11,7 @@ use thingway_sdk::{Address, Offer, ThingId, Timestamp};
 use super::action::{self, Action};
 use super::body::Body;
 use super::slot::{Slot, SlotRef};
-use super::{Desired, DesiredStatus};
+use super::{Desired, DesiredStatus, Registry};
 use crate::log::{Lane, Property, Seq};
 use crate::mapping::{PayloadTemplate, RuleConfig};
 use crate::recorder::Refusal;
@@ -303,19 +303,18 @@ impl Thing {
 
     /// Takes over what a rule says of it: a thing that was registered before its device spoke has
     /// none yet, and a convention may learn more. True when its description changes by it.
-    pub(crate) fn adopt(&self, rule: Option<&Arc<RuleConfig>>) -> bool {
+    pub(crate) fn adopt(&self, rule: Option<&Arc<RuleConfig>>, registry: &Registry) -> bool {
         let Some(rule) = rule else { return false };
         let mut body = self.body.write();
-        let Some(known) = body.rule() else {
-            body.set_rule(rule.clone());
-            return false;
-        };
-        let by_person = known.convention.is_none() && rule.convention.is_some();
-        if by_person || Arc::ptr_eq(known, rule) {
+        let by_person =
+            |known: &Arc<RuleConfig>| known.convention.is_none() && rule.convention.is_some();
+        let known = body.rule();
+        if known.is_some_and(|known| by_person(known) || Arc::ptr_eq(known, rule)) {
             return false;
         }
-        let is_news = !known.describes_like(rule);
-        body.set_rule(rule.clone());
+        let is_news = known.is_some_and(|known| !known.describes_like(rule));
+        let model = registry.share(body.model().with_rule(rule.clone()));
+        body.set_model(model);
         is_news
     }
 
