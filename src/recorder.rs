@@ -191,7 +191,7 @@ impl<'a> Writing<'a> {
         now: Timestamp,
     ) -> Result<Arc<Thing>, Refusal> {
         if let Some(thing) = self.recorder.registry.get(id) {
-            if thing.adopt(rule) {
+            if thing.adopt(rule, &self.recorder.registry) {
                 self.redescribe(&thing);
             }
             return Ok(thing);
@@ -522,7 +522,8 @@ impl Fold<'_, '_> {
         if self.property(index).is_some_and(|known| !property.reads_like(known)) {
             self.writing.redescribe(self.thing);
         }
-        self.body.describe(index, property);
+        let model = self.body.model().with(index, property);
+        self.body.set_model(self.writing.recorder.registry.share(model));
     }
 
     /// Gives the thing one more property, with its first state.
@@ -546,7 +547,8 @@ impl Fold<'_, '_> {
         let recorded = reading.received;
         let state = PackedState::new(reading.into_state());
         let revision = self.draft(self.body.len(), state.clone(), recorded);
-        self.body.add(property, address, kinds, state, revision, newest_device_time);
+        let model = recorder.registry.share(self.body.model().with(self.body.len(), property));
+        self.body.add(model, address, kinds, state, revision, newest_device_time);
         recorder.registry.count_property();
         self.writing.redescribe(self.thing);
         Ok(())

@@ -12,6 +12,6 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { bytes: 16 * 1024 * 1024, age_seconds: 3600 }
+        Self { bytes: 8 * 1024 * 1024, age_seconds: 3600 }
     }
 }

@@ -42,7 +42,7 @@ impl<'a, 'w> Arrival<'a, 'w> {
         message: &Message,
         contents: &mut Contents,
     ) -> Outcome {
-        let event = route.rule.as_ref().and_then(|rule| rule.event.as_deref()).map(SmolStr::new);
+        let event = route.rule().and_then(|rule| rule.event.as_deref()).map(SmolStr::new);
         let outcome = match event {
             Some(event) => self.occurrence(&event, route, message, contents),
             None => self.states(route, message, contents),
@@ -99,7 +99,7 @@ impl<'a, 'w> Arrival<'a, 'w> {
         let place = Place {
             adapter: &self.mapper.adapter,
             address: &observation.address,
-            rule: route.rule.as_ref(),
+            rule: route.rule(),
             about,
             is_news: route.is_news,
             is_alone: message.leaves.len() == 1,
@@ -116,8 +116,10 @@ impl<'a, 'w> Arrival<'a, 'w> {
             landing.put(name, unit, reading, &mut fold);
         }
         drop(fold);
-        route.first = landing.first();
-        landing.end(thing, self.writing)
+        let first = landing.first();
+        let outcome = landing.end(thing, self.writing);
+        route.first = first;
+        outcome
     }
 
     fn occurrence(

@@ -190,14 +190,14 @@ impl Mapper {
     ) -> Result<Arc<Thing>, String> {
         // What an adapter names is of one thing, whatever its payloads are; so is what a
         // convention names.
-        let by_convention = || route.rule.as_ref().is_some_and(|rule| rule.convention.is_some());
+        let by_convention = || route.rule().is_some_and(|rule| rule.convention.is_some());
         let shape = if origin.about.is_some() || by_convention() { Shape::Whole } else { shape };
         if !route.is_news
             && let Some(thing) = route.living(shape)
         {
             return Ok(thing.clone());
         }
-        let rule = route.rule.as_ref();
+        let rule = route.rule();
         let about = origin.about.map(AsRef::as_ref);
         let name = self.name(origin.address.as_str(), shape, rule.map(AsRef::as_ref), about);
         let thing = self.thing_named(name?, rule, origin.received, writing)?;
@@ -313,16 +313,16 @@ impl Batch<'_> {
                 new.insert(self.learned.new_route(&observation.address))
             }
         };
-        let (concerned, rule) = (route.concerned, &route.rule);
+        let (concerned, rule) = (route.concerned, route.rule());
         if concerned.is_nobody() {
-            let rule = rule.as_deref();
+            let rule = rule.map(AsRef::as_ref);
             return read_leaves(self.mapper, rule, observation, contents).map(|message| Message {
                 place,
                 by: rule.and_then(|rule| Some(rule.convention.as_ref()?.name)),
                 ..message
             });
         }
-        let rule = rule.clone();
+        let rule = rule.cloned();
         let interpreted = self.learned.conventions.interpret(concerned, &incoming(observation));
         let Some(interpreted) = interpreted else {
             let message = read_leaves(self.mapper, rule.as_deref(), observation, contents)?;
@@ -378,12 +378,12 @@ impl Batch<'_> {
         *known = rules;
         let mut moved = Vec::new();
         for route in routes.all_mut() {
-            let address = route.address().clone();
+            let address = route.address();
             let rule = first_match(known, address.as_str());
             let by_address = conventions.concerned(address.as_str());
             let about = route.about().map(AsRef::as_ref);
             let shape = if about.is_some() { Shape::Whole } else { route.shape() };
-            let ruled = rule.as_ref().or(route.rule.as_ref()).map(AsRef::as_ref);
+            let ruled = rule.as_ref().or(route.rule()).map(AsRef::as_ref);
             let name = mapper.name(address.as_str(), shape, ruled, about);
             let is_renamed = route
                 .newest()
@@ -439,14 +439,14 @@ impl Batch<'_> {
         if let Some(route) = place.and_then(|place| routes.at_mut(place)) {
             let outcome = arrival.outcome(route, message, contents);
             reach.check(&outcome, observation, writing);
-            deadlines.heard(route.rule.as_ref(), observation, &outcome, mapper.limits.properties);
+            deadlines.heard(route.rule(), observation, &outcome, mapper.limits.properties);
             return outcome;
         }
         let mut route = self.learned.new_route(&observation.address);
         let Learned { routes, properties, deadlines, .. } = &mut *self.learned;
         let mut arrival = Arrival::new(mapper, observation, properties, writing);
         let outcome = arrival.outcome(&mut route, message, contents);
-        deadlines.heard(route.rule.as_ref(), observation, &outcome, mapper.limits.properties);
+        deadlines.heard(route.rule(), observation, &outcome, mapper.limits.properties);
         // An address that could not be taken in is not remembered: a flood of them costs nothing.
         if matches!(outcome, Outcome::Applied(_) | Outcome::Duplicate(..)) {
             routes.remember(route, mapper.limits.properties);

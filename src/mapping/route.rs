@@ -12,26 +12,33 @@ use super::convention::Concerned;
 use super::reader::Shape;
 use crate::registry::Thing;
 
-/// What an address means.
+/// What an address means. There may be millions of them, so each byte counts.
 pub(super) struct Route {
-    address: Address,
-    /// The rule that its messages are mapped by: a person's, or a convention's.
-    pub(super) rule: Option<Arc<RuleConfig>>,
+    /// The thing that the newest payload went to: which it is depends on the payload's shape.
+    thing: Option<Arc<Thing>>,
+    /// None where its thing keeps the address and nothing else is known of it.
+    rare: Option<Box<Rare>>,
+    /// The place of the first leaf of the newest payload there.
+    pub(super) first: u32,
     /// The conventions that its messages are shown to first.
     pub(super) concerned: Concerned,
+    shape: Shape,
+    /// What its properties are may be another since the newest payload.
+    pub(super) is_news: bool,
+}
+
+/// What only some addresses have.
+#[derive(PartialEq)]
+struct Rare {
+    address: Address,
+    /// The rule that its messages are mapped by: a person's, or a convention's.
+    rule: Option<Arc<RuleConfig>>,
     /// What a convention said of it, by its number: kept also where a person's rule goes before.
     said: Option<Box<(u8, Says)>>,
     /// What the adapter knows of the address.
     about: Option<Arc<Subject>>,
-    /// The thing that the newest payload went to: which it is depends on the payload's shape.
-    thing: Option<Arc<Thing>>,
-    shape: Shape,
     /// Its thing came from another meaning of the address.
     is_moved: bool,
-    /// What its properties are may be another since the newest payload.
-    pub(super) is_news: bool,
-    /// The place of the first leaf of the newest payload there.
-    pub(super) first: u32,
 }
 
 /// What a convention says of an address.
@@ -43,6 +50,12 @@ pub(super) enum Says {
     Claim,
 }
 
+impl Rare {
+    fn new(address: Address) -> Self {
+        Self { address, rule: None, said: None, about: None, is_moved: false }
+    }
+}
+
 impl Route {
     /// An address that no convention said anything of; `concerned` are those that its text alone
     /// concerns.
@@ -51,25 +64,16 @@ impl Route {
         rule: Option<Arc<RuleConfig>>,
         concerned: Concerned,
     ) -> Self {
-        let mut route = Self {
-            address,
-            rule: None,
-            concerned,
-            said: None,
-            about: None,
-            thing: None,
-            shape: Shape::Object,
-            is_moved: false,
-            is_news: false,
-            first: 0,
-        };
+        let rare = Some(Box::new(Rare::new(address)));
+        let shape = Shape::Object;
+        let mut route = Self { thing: None, rare, first: 0, concerned, shape, is_news: false };
         route.decide(rule, concerned);
         route
     }
 
     /// A person's rule goes first; then conventions, in their order.
     fn decide(&mut self, by_person: Option<Arc<RuleConfig>>, by_address: Concerned) {
-        (self.rule, self.concerned) = match (by_person, self.said.as_deref()) {
+        let (rule, concerned) = match (by_person, self.said()) {
             (Some(rule), _) => (Some(rule), Concerned::default()),
             (None, None) => (None, by_address),
             (None, Some((number, Says::Rule(rule)))) => {
@@ -77,14 +81,53 @@ impl Route {
             }
             (None, Some((number, Says::Claim))) => (None, by_address.before(*number).with(*number)),
         };
+        self.rare().rule = rule;
+        self.concerned = concerned;
+    }
+
+    pub(super) fn address(&self) -> Address {
+        match &self.rare {
+            Some(rare) => rare.address.clone(),
+            None => self.address_of_thing(),
+        }
+    }
+
+    fn address_of_thing(&self) -> Address {
+        let kept = self.thing.as_ref().and_then(|thing| thing.address());
+        kept.unwrap_or_else(|| Address::from(""))
+    }
+
+    fn is_at(&self, address: &Address) -> bool {
+        match &self.rare {
+            Some(rare) => rare.address == *address,
+            None => self.thing.as_ref().is_some_and(|thing| thing.is_at(address)),
+        }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        let kept = self.rare.take().unwrap_or_else(|| Box::new(Rare::new(self.address_of_thing())));
+        self.rare.insert(kept)
+    }
+
+    /// Leaves the address to its thing, where that keeps it and there is nothing else to know.
+    fn slim(&mut self) {
+        let Some(thing) = &self.thing else { return };
+        self.rare.take_if(|rare| {
+            thing.is_at(&rare.address) && **rare == Rare::new(rare.address.clone())
+        });
+    }
+
+    /// The rule that its messages are mapped by: a person's, or a convention's.
+    pub(super) fn rule(&self) -> Option<&Arc<RuleConfig>> {
+        self.rare.as_ref()?.rule.as_ref()
+    }
+
+    fn said(&self) -> Option<&(u8, Says)> {
+        self.rare.as_ref()?.said.as_deref()
     }
 
     fn by_person(&self) -> Option<&Arc<RuleConfig>> {
-        self.rule.as_ref().filter(|rule| rule.convention.is_none())
-    }
-
-    pub(super) fn address(&self) -> &Address {
-        &self.address
+        self.rule().filter(|rule| rule.convention.is_none())
     }
 
     /// Where payloads of this shape go, unless that thing was removed.
@@ -98,45 +141,52 @@ impl Route {
     }
 
     pub(super) fn lead_to(&mut self, shape: Shape, thing: Arc<Thing>) {
-        (self.shape, self.thing) = (shape, Some(thing));
+        self.shape = shape;
+        self.set_thing(Some(thing));
+    }
+
+    /// The thing before may have kept the address.
+    fn set_thing(&mut self, thing: Option<Arc<Thing>>) {
+        self.rare();
+        self.thing = thing;
     }
 
     /// Notes what the adapter knows of the address.
     pub(super) fn learn(&mut self, about: &Arc<Subject>) {
-        let known = self.about.as_ref();
+        let known = self.about();
         if known.is_some_and(|known| Arc::ptr_eq(known, about) || known == about) {
             return;
         }
         if known.is_some_and(|known| known.thing != about.thing) {
-            self.thing = None;
+            self.set_thing(None);
         }
-        self.about = Some(about.clone());
+        self.rare().about = Some(about.clone());
         self.is_news = true;
     }
 
     /// A convention says what the address means from now on, unless one that is asked earlier has
     /// said it. False when it has.
     pub(super) fn follow(&mut self, convention: u8, says: Says, by_address: Concerned) -> bool {
-        let said = self.said.as_deref();
+        let said = self.said();
         if said.is_some_and(|(known, _)| *known < convention) {
             return false;
         }
         if said.is_some_and(|said| said.0 == convention && said.1 == says) {
             return true;
         }
-        self.said = Some(Box::new((convention, says)));
+        self.rare().said = Some(Box::new((convention, says)));
         if self.by_person().is_none() {
             self.decide(None, by_address);
             self.is_news = true;
-            self.is_moved = self.newest().is_some();
+            self.rare().is_moved = self.newest().is_some();
         }
         true
     }
 
     /// The address means nothing to a convention any more. The thing that it led to by that.
     pub(super) fn let_go(&mut self, convention: u8, by_address: Concerned) {
-        if self.said.as_deref().is_some_and(|(known, _)| *known == convention) {
-            self.said = None;
+        if self.said().is_some_and(|(known, _)| *known == convention) {
+            self.rare().said = None;
             let by_person = self.by_person().cloned();
             self.decide(by_person, by_address);
             self.is_news = true;
@@ -159,13 +209,16 @@ impl Route {
         if is_same && !is_renamed {
             return false;
         }
-        let reads_as_it_comes =
-            |rule: &Option<Arc<RuleConfig>>| rule.as_ref().is_none_or(|it| it.reads_as_it_comes());
-        let was_plain = reads_as_it_comes(&self.rule);
+        let was_plain = self.reads_as_it_comes();
         self.decide(rule, by_address);
         self.is_news = true;
-        self.is_moved = self.newest().is_some() && was_plain && reads_as_it_comes(&self.rule);
-        self.is_moved
+        let is_moved = self.newest().is_some() && was_plain && self.reads_as_it_comes();
+        self.rare().is_moved = is_moved;
+        is_moved
+    }
+
+    fn reads_as_it_comes(&self) -> bool {
+        self.rule().is_none_or(|rule| rule.reads_as_it_comes())
     }
 
     /// How its newest payload was shaped.
@@ -175,22 +228,22 @@ impl Route {
 
     /// What the adapter knows of the address.
     pub(super) fn about(&self) -> Option<&Arc<Subject>> {
-        self.about.as_ref()
+        self.rare.as_ref()?.about.as_ref()
     }
 
     /// The thing that the address led to when it meant something else, and the shape of what it
     /// said: once.
     pub(super) fn take_moved(&mut self) -> Option<(Shape, Arc<Thing>)> {
-        if !std::mem::take(&mut self.is_moved) {
+        if !std::mem::take(&mut self.rare.as_mut()?.is_moved) {
             return None;
         }
         let thing = self.newest()?.clone();
-        self.thing = None;
+        self.set_thing(None);
         Some((self.shape, thing))
     }
 
     fn is_living(&self) -> bool {
-        self.newest().is_some() || self.said.is_some()
+        self.newest().is_some() || self.said().is_some()
     }
 }
 
@@ -217,7 +270,7 @@ impl Routes {
 
     /// The place of an address: it stays its own until the next [`Routes::begin`].
     pub(super) fn place(&self, address: &Address) -> Option<u32> {
-        let is_it = |place: &u32| self.at(*place).is_some_and(|route| route.address == *address);
+        let is_it = |place: &u32| self.at(*place).is_some_and(|route| route.is_at(address));
         self.places.find(self.hasher.hash_one(address), is_it).copied()
     }
 
@@ -258,7 +311,7 @@ impl Routes {
 
     /// Keeps a route, unless there are as many as properties may be: then messages of further
     /// addresses cost their way anew each time. Routes of things that are gone make room.
-    pub(super) fn remember(&mut self, route: Route, most: usize) -> Option<u32> {
+    pub(super) fn remember(&mut self, mut route: Route, most: usize) -> Option<u32> {
         if self.places.len() >= most {
             if self.attempts.is_multiple_of(most.max(1)) {
                 self.forget_dead();
@@ -268,7 +321,8 @@ impl Routes {
         if self.places.len() >= most {
             return None;
         }
-        let hash = self.hasher.hash_one(&route.address);
+        route.slim();
+        let hash = self.hasher.hash_one(route.address());
         let place = match self.free.pop() {
             Some(place) => place,
             None => u32::try_from(self.routes.len()).ok()?,
@@ -280,7 +334,7 @@ impl Routes {
         let (routes, hasher) = (&self.routes, &self.hasher);
         let hash_of = |place: &u32| {
             let route = routes.get(*place as usize).and_then(Option::as_ref);
-            route.map_or(0, |route| hasher.hash_one(&route.address))
+            route.map_or(0, |route| hasher.hash_one(route.address()))
         };
         self.places.insert_unique(hash, place, hash_of);
         Some(place)
@@ -303,9 +357,27 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{PackedState, Property, Seq, State, Told};
+    use crate::registry::Model;
+    use thingway_sdk::model::Kinds;
+    use thingway_sdk::{Quality, ThingId, Timestamp, Value};
 
     fn route(address: &str) -> Route {
         Route::new(address.into(), None, Concerned::default())
+    }
+
+    /// A thing whose first property comes from this address.
+    fn thing_at(address: &str) -> Arc<Thing> {
+        let (now, told) = (Timestamp::EPOCH, Told::default());
+        let thing = Thing::new(ThingId::from_name(address), None, now);
+        let (name, adapter) = ("a".into(), "mqtt".into());
+        let property = Property { name, slot: 0, adapter, rule: None, told, write: None };
+        let model = Arc::new(Model::default().with(0, Arc::new(property)));
+        let (value, quality) = (Value::Null, Quality::Good);
+        let state = State { value, time: now, received: now, quality, replayed: false };
+        let state = PackedState::new(state);
+        thing.hold().add(model, address.into(), Kinds::NULL, state, Seq(1), now);
+        thing
     }
 
     #[test]
@@ -316,9 +388,43 @@ mod tests {
         for (n, place) in places.into_iter().enumerate() {
             let address = Address::from(format!("a/{n}").as_str());
             assert_eq!(routes.place(&address), place);
-            assert_eq!(routes.get(&address).unwrap().address(), &address);
+            assert_eq!(routes.get(&address).unwrap().address(), address);
         }
         assert!(routes.get(&"b".into()).is_none());
+    }
+
+    #[test]
+    fn an_address_that_its_thing_keeps_is_not_kept_twice() {
+        assert!(size_of::<Option<Route>>() <= 24, "{}", size_of::<Option<Route>>());
+        let mut routes = Routes::default();
+        let address = Address::from("a");
+        let mut plain = route("a");
+        plain.lead_to(Shape::Object, thing_at("a"));
+        let place = routes.remember(plain, 1000).unwrap();
+        assert!(routes.at(place).unwrap().rare.is_none());
+        // So many that the table grows.
+        for n in 0..100 {
+            routes.remember(route(&format!("a/{n}")), 1000);
+        }
+        assert_eq!(routes.place(&address), Some(place));
+        routes.at_mut(place).unwrap().lead_to(Shape::Object, thing_at("b"));
+        assert_eq!(routes.place(&address), Some(place), "another thing keeps another address");
+        assert_eq!(routes.place(&"b".into()), None);
+        assert_eq!(routes.at(place).unwrap().address(), address);
+    }
+
+    #[test]
+    fn an_address_that_means_more_than_a_thing_is_kept() {
+        let mut routes = Routes::default();
+        let mut ruled = route("a");
+        ruled.lead_to(Shape::Object, thing_at("a"));
+        ruled.ruled_anew(Some(Arc::new(RuleConfig::default())), Concerned::default(), false);
+        let place = routes.remember(ruled, 1000);
+        assert!(routes.get(&"a".into()).unwrap().rule().is_some());
+        let mut shared = route("a/b");
+        shared.lead_to(Shape::Object, thing_at("a"));
+        let other = routes.remember(shared, 1000);
+        assert_eq!((routes.place(&"a".into()), routes.place(&"a/b".into())), (place, other));
     }
 
     #[test]
@@ -341,9 +447,9 @@ mod tests {
         assert_eq!(route.concerned, nobody.with(3));
         assert!(route.follow(1, Says::Claim, nobody));
         route.ruled_anew(Some(Arc::new(RuleConfig::default())), nobody, false);
-        assert!(route.rule.is_some() && route.concerned.is_nobody());
+        assert!(route.rule().is_some() && route.concerned.is_nobody());
         route.ruled_anew(None, nobody, false);
-        assert!(route.rule.is_none());
+        assert!(route.rule().is_none());
         assert_eq!(route.concerned, nobody.with(1), "the convention is right again");
     }
 

@@ -45,7 +45,7 @@ impl Mapper {
             Some(route) => route,
             None => new.insert(batch.learned.new_route(&observation.address)),
         };
-        let rule = route.rule.clone();
+        let rule = route.rule().cloned();
         let conventions = &batch.learned.conventions;
         let interpreted = conventions.try_out(route.concerned, &incoming(observation));
         drop(batch);

@@ -5,25 +5,28 @@ use thingway_sdk::model::Kinds;
 use thingway_sdk::{Address, Timestamp};
 
 use super::action::Action;
+use super::model::Model;
 use super::slot::{PackedSlot, SlotRef, Told};
 use super::thing::{Description, EventSource};
 use super::{Desired, DesiredStatus};
-use crate::log::{PackedState, Property, Seq};
+use crate::log::{PackedState, Seq};
 use crate::mapping::RuleConfig;
 
-/// What is behind a thing's lock: its properties and what is said of it. There may be millions of
-/// them, so each byte counts: what few things have is apart.
+/// What is behind a thing's lock: its states and what is said of it. There may be millions of
+/// them, so each byte counts: what few things have is apart. First stands what each message needs.
+#[repr(C)]
 pub(crate) struct Body {
     /// Without room for more: most things have few properties and get no more of them.
     slots: Box<[PackedSlot]>,
+    /// With the properties of the slots.
+    model: Arc<Model>,
     /// Where the states of the first property come from, and those of most others. Means nothing
-    /// before there is one.
+    /// before there is one, and stays the same from then on.
     address: Address,
-    pub(super) rule: Option<Arc<RuleConfig>>,
     extra: Option<Box<Extra>>,
-    pub(super) created: Timestamp,
-    pub(super) modified: Timestamp,
     pub(super) revision: Seq,
+    pub(super) modified: Timestamp,
+    pub(super) created: Timestamp,
 }
 
 /// What most things don't have.
@@ -32,8 +35,9 @@ pub(super) struct Extra {
     pub(super) events: Vec<EventSource>,
     pub(super) actions: Vec<Action>,
     pub(super) description: Option<Description>,
-    /// Where the states of further properties come from.
-    addresses: Vec<Address>,
+    /// Where the states of properties come from that do not come from the thing's address, in the
+    /// order of their places.
+    addresses: Vec<(usize, Address)>,
     /// What was asked of properties last, by their places.
     desired: Vec<(usize, Desired)>,
     /// Times that devices told before they told of states without any, by the properties' places.
@@ -44,13 +48,17 @@ impl Body {
     pub(super) fn new(rule: Option<Arc<RuleConfig>>, now: Timestamp) -> Self {
         Self {
             slots: Box::default(),
+            model: Arc::new(Model { rule, properties: Box::default() }),
             address: Address::from(""),
-            rule,
             extra: None,
-            created: now,
-            modified: now,
             revision: Seq::default(),
+            modified: now,
+            created: now,
         }
+    }
+
+    pub(super) fn rule(&self) -> Option<&Arc<RuleConfig>> {
+        self.model.rule.as_ref()
     }
 
     pub(super) fn events(&self) -> &[EventSource] {
@@ -80,22 +88,36 @@ impl Body {
         self.slots.len()
     }
 
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Where the states of its first property come from; None before it has one.
+    pub(super) fn address(&self) -> Option<&Address> {
+        (!self.slots.is_empty()).then_some(&self.address)
+    }
+
     pub(crate) fn slot(&self, index: usize) -> Option<SlotRef<'_>> {
-        self.slots.get(index).map(|slot| SlotRef { body: self, index, slot })
+        let (property, slot) = (self.model.properties.get(index)?, self.slots.get(index)?);
+        Some(SlotRef { body: self, index, property, slot })
     }
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = SlotRef<'_>> {
-        let view = |(index, slot)| SlotRef { body: self, index, slot };
-        self.slots.iter().enumerate().map(view)
+        let both = self.model.properties.iter().zip(&self.slots).enumerate();
+        both.map(|(index, (property, slot))| SlotRef { body: self, index, property, slot })
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<SlotRef<'_>> {
-        self.slots().find(|slot| slot.property().name == name)
+        self.slot(self.model.place(name)?)
     }
 
-    pub(super) fn address(&self, slot: &PackedSlot) -> &Address {
-        let further = || self.extra.as_ref()?.addresses.get(slot.address.checked_sub(1)? as usize);
-        further().unwrap_or(&self.address)
+    pub(super) fn address_of(&self, index: usize) -> &Address {
+        let elsewhere = || {
+            let addresses = &self.extra.as_ref()?.addresses;
+            let found = addresses.binary_search_by_key(&index, |(place, _)| *place).ok()?;
+            Some(&addresses.get(found)?.1)
+        };
+        elsewhere().unwrap_or(&self.address)
     }
 
     pub(super) fn desired(&self, index: usize) -> Option<&Desired> {
@@ -104,30 +126,34 @@ impl Body {
 
     pub(super) fn newest_device_time(&self, index: usize, slot: &PackedSlot) -> Timestamp {
         let before = || of(&self.extra.as_ref()?.device_times, index).copied();
-        match slot.told {
+        match slot.told() {
             Told::Never => Timestamp::EPOCH,
             Told::WithTheState => slot.state.time(),
             Told::Before => before().unwrap_or(Timestamp::EPOCH),
         }
     }
 
-    /// Adds a property; its state and its revision belong together.
+    /// Adds the last property of this model; its state and its revision belong together.
     pub(crate) fn add(
         &mut self,
-        property: Arc<Property>,
+        model: Arc<Model>,
         address: Address,
         kinds: Kinds,
         state: PackedState,
         revision: Seq,
         device_time: Timestamp,
     ) {
-        let address = self.number_of(address);
         let index = self.slots.len();
-        let slot = PackedSlot { property, state, revision, address, kinds, told: Told::Never };
+        if index == 0 {
+            self.address = address;
+        } else if self.address != address {
+            self.extra().addresses.push((index, address));
+        }
         let mut slots = mem::take(&mut self.slots).into_vec();
         slots.reserve_exact(1);
-        slots.push(slot);
+        slots.push(PackedSlot::new(state, revision, kinds));
         self.slots = slots.into_boxed_slice();
+        self.model = model;
         self.set_device_time(index, device_time);
     }
 
@@ -141,21 +167,20 @@ impl Body {
     ) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.state = state;
-            slot.revision = revision;
+            slot.set_revision(revision);
             self.set_device_time(index, newest_device_time);
         }
     }
 
     pub(crate) fn set_kinds(&mut self, index: usize, kinds: Kinds) {
         if let Some(slot) = self.slots.get_mut(index) {
-            slot.kinds = kinds;
+            slot.set_kinds(kinds);
         }
     }
 
-    pub(crate) fn describe(&mut self, index: usize, property: Arc<Property>) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.property = property;
-        }
+    /// The rule and the properties as they are in this model, which has as many of them.
+    pub(crate) fn set_model(&mut self, model: Arc<Model>) {
+        self.model = model;
     }
 
     pub(super) fn set_desired(&mut self, index: usize, desired: Desired) {
@@ -174,31 +199,15 @@ impl Body {
 
     fn set_device_time(&mut self, index: usize, newest: Timestamp) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.told = match newest {
+        let told = match newest {
             Timestamp::EPOCH => Told::Never,
             newest if newest == slot.state.time() => Told::WithTheState,
             _ => Told::Before,
         };
-        if slot.told == Told::Before {
+        slot.set_told(told);
+        if told == Told::Before {
             set(&mut self.extra().device_times, index, newest);
         }
-    }
-
-    fn number_of(&mut self, address: Address) -> u32 {
-        if self.slots.is_empty() {
-            self.address = address;
-            return 0;
-        }
-        if self.address == address {
-            return 0;
-        }
-        let further = &mut self.extra().addresses;
-        let known = further.iter().position(|known| *known == address);
-        let index = known.unwrap_or_else(|| {
-            further.push(address);
-            further.len() - 1
-        });
-        u32::try_from(index + 1).unwrap_or(u32::MAX)
     }
 }
 
@@ -216,7 +225,7 @@ fn set<T>(list: &mut Vec<(usize, T)>, index: usize, new: T) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{self, State};
+    use crate::log::{self, Property, State};
     use crate::registry::Thing;
     use thingway_sdk::{Quality, Value};
 
@@ -237,14 +246,15 @@ mod tests {
             let told = log::Told::default();
             let property = Property { name, slot, adapter, rule: None, told, write: None };
             let (kinds, now) = (Kinds::NULL, Timestamp::EPOCH);
-            body.add(Arc::new(property), (*address).into(), kinds, state(0), Seq(1), now);
+            let model = Arc::new(body.model().with(slot, Arc::new(property)));
+            body.add(model, (*address).into(), kinds, state(0), Seq(1), now);
         }
         body
     }
 
     #[test]
     fn what_there_are_millions_of_is_small() {
-        assert!(size_of::<PackedSlot>() <= 56, "{}", size_of::<PackedSlot>());
+        assert!(size_of::<PackedSlot>() <= 40, "{}", size_of::<PackedSlot>());
         assert!(size_of::<Thing>() <= 136, "{}", size_of::<Thing>());
     }
 
@@ -253,7 +263,7 @@ mod tests {
         let addresses = ["a", "b", "a", "c", "b"];
         let body = body(&addresses);
         assert!(body.slots().map(|slot| slot.address().as_str()).eq(addresses));
-        assert_eq!(body.extra.as_ref().unwrap().addresses.len(), 2, "each once");
+        assert_eq!(body.address(), Some(&"a".into()));
     }
 
     #[test]

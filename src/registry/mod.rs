@@ -4,6 +4,7 @@
 mod action;
 mod body;
 mod desired;
+mod model;
 mod record;
 mod slot;
 mod thing;
@@ -24,6 +25,8 @@ use crate::log::{Lane, Seq};
 pub use action::Action;
 pub(crate) use body::Body;
 pub use desired::{Desired, DesiredStatus};
+pub(crate) use model::Model;
+use model::Models;
 pub use record::StateRecord;
 pub use slot::{Slot, SlotRef};
 pub(crate) use thing::Namer;
@@ -38,6 +41,7 @@ pub struct Registry {
     /// Who named the things that are gone: their names stay with them.
     departed: Mutex<HashMap<ThingId, Namer>>,
     properties: AtomicUsize,
+    models: Mutex<Models>,
     directory: Arc<Lane>,
 }
 
@@ -85,6 +89,7 @@ impl Default for Registry {
             ordered: RwLock::default(),
             departed: Mutex::default(),
             properties: AtomicUsize::new(0),
+            models: Mutex::default(),
             directory: Arc::new(Lane::new(ThingId::from_name("directory"))),
         }
     }
@@ -165,6 +170,11 @@ impl Registry {
             self.departed.lock().insert(thing.id().clone(), namer);
         }
         self.properties.fetch_sub(thing.property_count(), Ordering::Relaxed);
+    }
+
+    /// The model that all things share which are alike.
+    pub(crate) fn share(&self, model: Model) -> Arc<Model> {
+        self.models.lock().share(model)
     }
 
     pub(crate) fn count_property(&self) {

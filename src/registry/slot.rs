@@ -24,17 +24,20 @@ pub struct Slot {
     pub desired: Option<Box<Desired>>,
 }
 
-/// One property, as its thing keeps it: in half the bytes of a [`Slot`].
+/// The state of one property, as its thing keeps it: there are millions of them.
 #[derive(Debug)]
 pub(super) struct PackedSlot {
-    pub(super) property: Arc<Property>,
     pub(super) state: PackedState,
-    pub(super) revision: Seq,
-    /// Which address of the thing its states come from.
-    pub(super) address: u32,
-    pub(super) kinds: Kinds,
-    pub(super) told: Told,
+    /// The revision, which has 53 bits (see [`Seq`]), with what is known of the property in the
+    /// bits above it.
+    bits: u64,
 }
+
+const REVISION: u64 = (1 << 53) - 1;
+const TOLD_WITH_THE_STATE: u64 = 1 << 53;
+const TOLD_BEFORE: u64 = 1 << 54;
+/// The types that it was seen with are in the highest byte.
+const KINDS: u64 = 0xff << 56;
 
 /// Where the newest time is that the device itself ever told of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +50,58 @@ pub(super) enum Told {
     Before,
 }
 
+impl PackedSlot {
+    pub(super) fn new(state: PackedState, revision: Seq, kinds: Kinds) -> Self {
+        let mut slot = Self { state, bits: 0 };
+        slot.set_revision(revision);
+        slot.set_kinds(kinds);
+        slot
+    }
+
+    pub(super) fn revision(&self) -> Seq {
+        Seq(self.bits & REVISION)
+    }
+
+    pub(super) fn set_revision(&mut self, revision: Seq) {
+        self.replace(REVISION, revision.0);
+    }
+
+    pub(super) fn kinds(&self) -> Kinds {
+        Kinds::from_bits(self.bits.to_be_bytes()[0])
+    }
+
+    pub(super) fn set_kinds(&mut self, kinds: Kinds) {
+        self.replace(KINDS, u64::from(kinds.bits()) << 56);
+    }
+
+    pub(super) fn told(&self) -> Told {
+        match self.bits & (TOLD_WITH_THE_STATE | TOLD_BEFORE) {
+            TOLD_WITH_THE_STATE => Told::WithTheState,
+            TOLD_BEFORE => Told::Before,
+            _ => Told::Never,
+        }
+    }
+
+    pub(super) fn set_told(&mut self, told: Told) {
+        let bits = match told {
+            Told::Never => 0,
+            Told::WithTheState => TOLD_WITH_THE_STATE,
+            Told::Before => TOLD_BEFORE,
+        };
+        self.replace(TOLD_WITH_THE_STATE | TOLD_BEFORE, bits);
+    }
+
+    fn replace(&mut self, mask: u64, bits: u64) {
+        self.bits = (self.bits & !mask) | (bits & mask);
+    }
+}
+
 /// A look at one property where it is, without a copy.
 #[derive(Clone, Copy)]
 pub struct SlotRef<'a> {
     pub(super) body: &'a Body,
     pub(super) index: usize,
+    pub(super) property: &'a Arc<Property>,
     pub(super) slot: &'a PackedSlot,
 }
 
@@ -65,19 +115,19 @@ impl<'a> SlotRef<'a> {
     /// What stays the same.
     #[must_use]
     pub fn property(&self) -> &'a Arc<Property> {
-        &self.slot.property
+        self.property
     }
 
     /// Where in its silo its states come from.
     #[must_use]
     pub fn address(&self) -> &'a Address {
-        self.body.address(self.slot)
+        self.body.address_of(self.index)
     }
 
     /// The types it was seen with.
     #[must_use]
     pub fn kinds(&self) -> Kinds {
-        self.slot.kinds
+        self.slot.kinds()
     }
 
     /// Its newest state.
@@ -89,7 +139,7 @@ impl<'a> SlotRef<'a> {
     /// The sequence number of that state: its entity tag.
     #[must_use]
     pub fn revision(&self) -> Seq {
-        self.slot.revision
+        self.slot.revision()
     }
 
     /// The newest time that the device itself ever told: what is older is not news. The epoch
@@ -110,5 +160,28 @@ impl<'a> SlotRef<'a> {
             revision: self.revision(),
             desired: self.body.desired(self.index).cloned().map(Box::new),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thingway_sdk::{Quality, Timestamp, Value};
+
+    #[test]
+    fn what_is_kept_in_one_number_stays_apart() {
+        let now = Timestamp::EPOCH;
+        let (value, quality) = (Value::Null, Quality::Good);
+        let state =
+            PackedState::new(State { value, time: now, received: now, quality, replayed: false });
+        let newest = Seq(REVISION);
+        let mut slot = PackedSlot::new(state, newest, Kinds::OCTETS);
+        for told in [Told::Before, Told::WithTheState, Told::Never] {
+            slot.set_told(told);
+            assert_eq!((slot.told(), slot.revision(), slot.kinds()), (told, newest, Kinds::OCTETS));
+        }
+        slot.set_revision(Seq(1));
+        slot.set_kinds(Kinds::NULL);
+        assert_eq!((slot.revision(), slot.kinds()), (Seq(1), Kinds::NULL));
     }
 }

@@ -12,13 +12,15 @@ use thingway_sdk::{Address, Offer, ThingId, Timestamp};
 use super::action::{self, Action};
 use super::body::Body;
 use super::slot::{Slot, SlotRef};
-use super::{Desired, DesiredStatus};
+use super::{Desired, DesiredStatus, Registry};
 use crate::log::{Lane, Property, Seq};
 use crate::mapping::{PayloadTemplate, RuleConfig};
 use crate::recorder::Refusal;
 
 /// One thing: its lane in the log and, behind a lock that is never held across an await, its
-/// properties and what is said of it.
+/// properties and what is said of it. In this order, because what is read together is then in
+/// fewer cache lines.
+#[repr(C)]
 pub struct Thing {
     lane: Lane,
     deleted: AtomicBool,
@@ -124,6 +126,17 @@ impl Thing {
         black_box((self.is_deleted(), self.body.is_locked(), self.lane.newest()));
     }
 
+    /// Whether it keeps this address: it is that of its first property, and will be.
+    pub(crate) fn is_at(&self, address: &Address) -> bool {
+        // Others may wait to write while this thread looks at the thing already.
+        self.body.read_recursive().address() == Some(address)
+    }
+
+    /// The address that it keeps: see [`Thing::is_at`].
+    pub(crate) fn address(&self) -> Option<Address> {
+        self.body.read_recursive().address().cloned()
+    }
+
     /// The whole thing as it is now.
     #[must_use]
     pub fn view(&self) -> ThingView {
@@ -133,7 +146,7 @@ impl Thing {
             slots: body.slots().map(|slot| slot.to_slot()).collect(),
             events: body.events().to_vec(),
             actions: body.actions().to_vec(),
-            rule: body.rule.clone(),
+            rule: body.rule().cloned(),
             description: body.description().map(|description| description.members.clone()),
             created: body.created,
             modified: body.modified,
@@ -296,19 +309,18 @@ impl Thing {
 
     /// Takes over what a rule says of it: a thing that was registered before its device spoke has
     /// none yet, and a convention may learn more. True when its description changes by it.
-    pub(crate) fn adopt(&self, rule: Option<&Arc<RuleConfig>>) -> bool {
+    pub(crate) fn adopt(&self, rule: Option<&Arc<RuleConfig>>, registry: &Registry) -> bool {
         let Some(rule) = rule else { return false };
         let mut body = self.body.write();
-        let Some(known) = &body.rule else {
-            body.rule = Some(rule.clone());
-            return false;
-        };
-        let by_person = known.convention.is_none() && rule.convention.is_some();
-        if by_person || Arc::ptr_eq(known, rule) {
+        let by_person =
+            |known: &Arc<RuleConfig>| known.convention.is_none() && rule.convention.is_some();
+        let known = body.rule();
+        if known.is_some_and(|known| by_person(known) || Arc::ptr_eq(known, rule)) {
             return false;
         }
-        let is_news = !known.describes_like(rule);
-        body.rule = Some(rule.clone());
+        let is_news = known.is_some_and(|known| !known.describes_like(rule));
+        let model = registry.share(body.model().with_rule(rule.clone()));
+        body.set_model(model);
         is_news
     }
 

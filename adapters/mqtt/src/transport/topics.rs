@@ -4,8 +4,9 @@ use std::hash::{Hash, Hasher};
 
 use thingway_sdk::Address;
 
-/// So many topics are remembered; then all are forgotten and learnt anew.
-const MOST: usize = 16 * 1024;
+/// So many topics are remembered; then all are forgotten and learnt anew. One more, and the table
+/// would have to be twice as large.
+const MOST: usize = 14 * 1024;
 
 /// Topics longer than this are not remembered, in bytes.
 const LONGEST: usize = 256;

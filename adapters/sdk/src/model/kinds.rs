@@ -26,6 +26,18 @@ impl Kinds {
     /// Numbers, whole or not.
     pub const NUMBER: Self = Self(NUMBER);
 
+    /// The set as one bit for each type.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that [`Kinds::bits`] gave.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether these are numbers and nothing else.
     #[must_use]
     pub const fn is_numeric(self) -> bool {
