@@ -16,15 +16,18 @@ use tracing::debug;
 use super::page::{Page, Part};
 use crate::log::{EventLog, Listening, Seq};
 
-/// Followers that are told before other tasks get their turn: as many system calls take a few
-/// hundred microseconds.
+/// Followers that are looked at before the first of them is told: of as many, that is still in the
+/// processor's cache when it is needed.
 const CIRCLE: usize = 64;
+/// Deliveries before other tasks get their turn: as many system calls take about a millisecond.
+/// Each turn wakes another of the runtime's threads, and may move the herald to it.
+const TURN: usize = 256;
 
 /// Somebody who is told what is new.
 pub(super) trait Follower: Send + Sync {
-    /// Looks at where [`Follower::hear`] begins, and does nothing else: of many followers in a row
-    /// the processor fetches that at once, but waits for one after the other when it is to take
-    /// hold of it.
+    /// Looks at what [`Follower::hear`] will need, and does nothing else: of many followers in a
+    /// row the processor fetches that at once, but waits for one after the other when it is to
+    /// take hold of it.
     fn approach(&self);
 
     /// Takes what is new, if it can at once. It must not wait for anything.
@@ -146,12 +149,13 @@ impl Followers {
 
 impl Herald {
     async fn run(self: Arc<Self>, log: Arc<dyn EventLog>, mut position: Seq) {
+        let mut deliveries = 0;
         while !self.is_deserted() {
             self.wake.notified().await;
             loop {
                 let mut page = Page::read(&*log, &self.part, position);
                 position = page.until;
-                self.proclaim(&mut page).await;
+                self.proclaim(&mut page, &mut deliveries).await;
                 if !page.is_cut {
                     break;
                 }
@@ -164,7 +168,8 @@ impl Herald {
         self.followers.lock().all.is_empty()
     }
 
-    async fn proclaim(&self, page: &mut Page) {
+    /// `deliveries` are those since other tasks last had their turn.
+    async fn proclaim(&self, page: &mut Page, deliveries: &mut usize) {
         let mut circle = Vec::new();
         let mut last = 0;
         loop {
@@ -174,8 +179,12 @@ impl Herald {
             // Outside of the lock: the last hold on a follower may be given up here, and its
             // places with it.
             circle.iter().for_each(|follower| follower.approach());
+            *deliveries += circle.len() * page.len();
             circle.drain(..).for_each(|follower| follower.hear(page));
-            yield_now().await;
+            if *deliveries >= TURN {
+                *deliveries = 0;
+                yield_now().await;
+            }
         }
     }
 }

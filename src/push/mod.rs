@@ -16,3 +16,4 @@ pub mod ws;
 pub(crate) mod frames;
 
 mod page;
+mod write;

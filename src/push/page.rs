@@ -110,6 +110,11 @@ impl Page {
         }
     }
 
+    /// How many changes are on it.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The place of the first change after a position.
     pub(super) fn first_after(&self, position: Seq) -> usize {
         let after = |entry: &Entry| entry.change.seq > position;

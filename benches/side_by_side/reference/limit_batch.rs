@@ -1,12 +1,19 @@
 //! limit-batch: what MQTT costs when next to nothing is done. One thread reads a blocking socket,
 //! walks over the packets, writes straight to the followers, and naps between two reads.
+//!
+//! Over a WebSocket it sends the bare value, in a frame of as many bytes as naive's: what is left
+//! of a delivery is the kernel's write.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
+
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::Result;
 use crate::client::http::end_of_head;
@@ -17,6 +24,8 @@ use crate::client::mqtt::{Qos, connect, subscribe};
 pub(super) struct Hub {
     pub(super) count: AtomicUsize,
     followers: Mutex<Vec<TcpStream>>,
+    /// They follow over WebSockets, all of them.
+    sockets: AtomicBool,
 }
 
 const NAP: Duration = Duration::from_millis(1);
@@ -39,7 +48,8 @@ pub(super) fn run(broker: SocketAddr) -> Result<()> {
             0 => return Ok(()),
             read => filled += read,
         }
-        let mut batch = Batch::default();
+        let sockets = hub.sockets.load(Ordering::Relaxed);
+        let mut batch = Batch { sockets, ..Batch::default() };
         let walked = batch.walk(&buffer[..filled]);
         hub.take(&batch);
         link.write_all(&batch.acknowledgements)?;
@@ -55,6 +65,7 @@ struct Batch {
     messages: usize,
     acknowledgements: Vec<u8>,
     frames: Vec<u8>,
+    sockets: bool,
 }
 
 impl Batch {
@@ -79,8 +90,18 @@ impl Batch {
             self.acknowledgements.extend_from_slice(&[0x40, 2, id[0], id[1]]);
             payload += 2;
         }
+        self.tell(&body[payload..]);
+    }
+
+    fn tell(&mut self, value: &[u8]) {
+        if self.sockets {
+            let head = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
+            // Writing into memory can't fail.
+            let _ = head.format(value.len() as u64, &mut self.frames);
+            return self.frames.extend_from_slice(value);
+        }
         self.frames.extend_from_slice(b"data: ");
-        self.frames.extend_from_slice(&body[payload..]);
+        self.frames.extend_from_slice(value);
         self.frames.extend_from_slice(b"\n\n");
     }
 }
@@ -104,6 +125,10 @@ impl Hub {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         followers.retain_mut(|follower| follower.write_all(&batch.frames).is_ok());
     }
+
+    fn follow(&self, stream: TcpStream) {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+    }
 }
 
 pub(super) fn accept(listener: &TcpListener, hub: &Arc<Hub>) {
@@ -126,11 +151,28 @@ fn serve(mut stream: TcpStream, hub: &Hub) -> std::io::Result<()> {
         debug_assert!(end_of_head(&buffer[..read]).is_some());
         if buffer.starts_with(b"GET /events") {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")?;
-            hub.followers.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+            hub.follow(stream);
+            return Ok(());
+        }
+        if let Some(key) = key_of(&buffer[..read]) {
+            let accept = derive_accept_key(key);
+            write!(
+                stream,
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            )?;
+            hub.sockets.store(true, Ordering::Relaxed);
+            hub.follow(stream);
             return Ok(());
         }
         let count = hub.count.load(Ordering::Relaxed).to_string();
         let length = count.len();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{count}")?;
     }
+}
+
+/// The key of a handshake (RFC 6455, section 4.1).
+fn key_of(request: &[u8]) -> Option<&[u8]> {
+    let mut lines = request.split(|byte| *byte == b'\n');
+    lines.find_map(|line| line.strip_prefix(b"Sec-WebSocket-Key: ")).map(<[u8]>::trim_ascii)
 }

@@ -57,7 +57,9 @@ impl Following {
                 "event streams",
                 &[System::Gateway, System::Naive, System::Limit, System::LimitBatch],
             ),
-            Push::WebSocket => ("WebSockets", &[System::Gateway, System::Naive]),
+            Push::WebSocket => {
+                ("WebSockets", &[System::Gateway, System::Naive, System::LimitBatch])
+            }
         };
         let title = format!("Publish → {} {how}, {} changes/s", self.subscribers, self.rate);
         Section::measure(title, systems, bench.args.rounds(), goals, |system| {

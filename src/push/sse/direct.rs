@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,14 +25,18 @@ use crate::push::cursor::Cursor;
 use crate::push::feed::Next;
 use crate::push::herald::Follower;
 use crate::push::page::{Entry, Page};
+use crate::push::write::write_now;
 
 /// A chunk of no bytes ends the body (RFC 9112, section 7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// A stream on its socket.
+/// A stream on its socket. In this order, so that `approach` reaches both ends of what a herald
+/// looks at.
+#[repr(C)]
 struct Stream {
     tcp: TcpStream,
     state: Mutex<State>,
+    view: View,
     /// Wakes the stream's own task: the herald could not do everything.
     attention: Notify,
     heartbeat: Duration,
@@ -42,7 +47,6 @@ struct Stream {
 /// herald does not wait for it.
 struct State {
     cursor: Cursor,
-    view: View,
     /// What the socket did not take yet. Nothing new is looked at before it has.
     unsent: Bytes,
     /// When something was written last.
@@ -82,8 +86,9 @@ enum Step {
 pub async fn serve_on(tcp: TcpStream, headers: &HeaderMap, order: Order) -> Option<TcpStream> {
     let Order { cursor, view, heartbeat, closing, heralds, place } = order;
     let parts = cursor.parts();
-    let state = Mutex::new(State::new(cursor, view, head(headers)));
-    let stream = Arc::new(Stream { tcp, state, attention: Notify::new(), heartbeat, closing });
+    let state = Mutex::new(State::new(cursor, head(headers)));
+    let attention = Notify::new();
+    let stream = Arc::new(Stream { tcp, state, view, attention, heartbeat, closing });
     let places: Vec<_> =
         parts.iter().map(|part| heralds.join(part, Arc::downgrade(&stream) as _)).collect();
     let end = stream.run().await;
@@ -96,11 +101,11 @@ pub async fn serve_on(tcp: TcpStream, headers: &HeaderMap, order: Order) -> Opti
 
 impl Follower for Stream {
     fn approach(&self) {
-        black_box(self.state.is_locked());
+        black_box((self.state.is_locked(), mem::discriminant(&self.view)));
     }
 
     fn hear(&self, page: &mut Page) {
-        let done = self.state.try_lock().is_some_and(|mut state| state.hear(page, &self.tcp));
+        let done = self.state.try_lock().is_some_and(|mut state| state.hear(page, self));
         if !done {
             self.attention.notify_one();
         }
@@ -123,7 +128,7 @@ impl Stream {
 
     async fn flow(&self) -> End {
         loop {
-            let step = self.state.lock().step(&self.tcp);
+            let step = self.state.lock().step(self);
             match step {
                 Step::More => yield_now().await,
                 Step::Blocked if self.tcp.writable().await.is_err() => return End::Lost,
@@ -162,10 +167,9 @@ impl Stream {
 }
 
 impl State {
-    fn new(cursor: Cursor, view: View, head: Bytes) -> Self {
+    fn new(cursor: Cursor, head: Bytes) -> Self {
         Self {
             cursor,
-            view,
             unsent: head,
             written: Instant::now(),
             complete: false,
@@ -175,7 +179,7 @@ impl State {
     }
 
     /// Takes a page from a herald; false when the stream's own task has to see to the rest.
-    fn hear(&mut self, page: &mut Page, tcp: &TcpStream) -> bool {
+    fn hear(&mut self, page: &mut Page, stream: &Stream) -> bool {
         if !self.unsent.is_empty() || self.complete || self.broken {
             // Its own task is at it.
             return true;
@@ -183,18 +187,18 @@ impl State {
         let Some(first) = self.cursor.take_from(page) else { return false };
         let read = page.read;
         let (entries, _) = page.entries_from(first);
-        if let Some(chunks) = self.chunks(entries) {
+        if let Some(chunks) = self.chunks(entries, &stream.view) {
             self.written = read;
-            self.send(&chunks, tcp);
+            self.send(&chunks, &stream.tcp);
         }
         self.unsent.is_empty() && !self.broken && !self.cursor.lost_a_thing()
     }
 
     /// What of a page is shown: as it is in other streams, when that is all.
-    fn chunks<'a>(&self, entries: &'a mut [Entry]) -> Option<Cow<'a, Bytes>> {
+    fn chunks<'a>(&self, entries: &'a mut [Entry], view: &View) -> Option<Cow<'a, Bytes>> {
         let mut chunks = entries.iter_mut().filter_map(|entry| {
             let change = &entry.change;
-            let shown = self.cursor.admits(change).then(|| self.view.shows(change))??;
+            let shown = self.cursor.admits(change).then(|| view.shows(change))??;
             Some(match shown {
                 Shown::Alike(form) => {
                     Cow::Borrowed(entry.chunk(form, |change| chunk(&form.frame(change))))
@@ -211,27 +215,27 @@ impl State {
     }
 
     /// Writes what is left, or the next page.
-    fn step(&mut self, tcp: &TcpStream) -> Step {
-        self.flush(tcp);
+    fn step(&mut self, stream: &Stream) -> Step {
+        self.flush(&stream.tcp);
         match () {
             () if self.broken => Step::Over(End::Lost),
             () if !self.unsent.is_empty() => Step::Blocked,
             () if self.complete => Step::Over(End::Complete),
-            () => self.turn_page(tcp),
+            () => self.turn_page(stream),
         }
     }
 
-    fn turn_page(&mut self, tcp: &TcpStream) -> Step {
+    fn turn_page(&mut self, stream: &Stream) -> Step {
         let Some(next) = self.cursor.poll() else { return Step::Idle };
         self.complete = matches!(next, Next::Gone(_));
-        let frames = self.view.next(next);
+        let frames = stream.view.next(next);
         if !frames.is_empty() {
             let mut bytes = BytesMut::from(&chunk(&frames)[..]);
             if self.complete {
                 bytes.extend_from_slice(LAST_CHUNK);
             }
             self.written = Instant::now();
-            self.send(&bytes.freeze(), tcp);
+            self.send(&bytes.freeze(), &stream.tcp);
         }
         Step::More
     }
@@ -254,7 +258,7 @@ impl State {
 
     /// Writes when nothing is unsent, and takes hold only of what the socket does not take.
     fn send(&mut self, bytes: &Bytes, tcp: &TcpStream) {
-        match tcp.try_write(bytes) {
+        match write_now(tcp, bytes) {
             Ok(written) if written == bytes.len() => {}
             Ok(written) => {
                 self.unsent = bytes.slice(written..);

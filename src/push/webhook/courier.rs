@@ -144,7 +144,9 @@ impl Round {
 
     async fn wait(&mut self, pause: Pause, stopped: Pin<&mut WaitForCancellationFuture<'_>>) {
         let Pause { until, news } = pause;
-        let until = until.into_iter().chain(self.courier.idle.next_end()).min();
+        // While something is under way, its end is soon enough for them, and costs no timer.
+        let idle_end = self.courier.idle.next_end().filter(|_| self.under_way.is_empty());
+        let until = until.into_iter().chain(idle_end).min();
         tokio::select! {
             Some(ended) = self.under_way.next() => self.settle_all(ended),
             () = self.courier.source.ready(), if news => {}

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use hyper::{Request, Response};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::target::Target;
@@ -79,14 +81,18 @@ impl Link {
     }
 }
 
-/// Waits for `work`, and moves the connection's bytes meanwhile.
+/// Waits for `work`, and moves the connection's bytes meanwhile. Only they bring the work on, and
+/// it is looked at each time they have moved, so it need not wake anybody: it would wake the
+/// courier that is reading the answer, and another of the runtime's threads to run it once more.
 async fn drive<T>(
     connection: &mut Option<Box<Connection<Stream, Full<Bytes>>>>,
     work: impl Future<Output = T>,
 ) -> T {
-    let mut work = pin!(work);
+    // The runtime's budget would have to wake it, too; the connection keeps to it.
+    let mut work = pin!(unconstrained(work));
     poll_fn(|context| {
-        let done = work.as_mut().poll(context);
+        let mut silent = Context::from_waker(Waker::noop());
+        let done = work.as_mut().poll(&mut silent);
         if done.is_ready() {
             return done;
         }
@@ -94,7 +100,7 @@ async fn drive<T>(
         if connection.as_mut().is_some_and(|open| Pin::new(open).poll(context).is_ready()) {
             *connection = None;
         }
-        work.as_mut().poll(context)
+        work.as_mut().poll(&mut silent)
     })
     .await
 }

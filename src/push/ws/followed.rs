@@ -47,6 +47,14 @@ impl Followed {
         self.properties.iter().chain(self.events.iter())
     }
 
+    /// One of them.
+    pub(super) fn first(&self) -> Option<(Kind, Subscription)> {
+        let of = |kind, subscriptions: &Subscriptions| {
+            Some((kind, subscriptions.iter().next()?.clone()))
+        };
+        of(Kind::Properties, &self.properties).or_else(|| of(Kind::Events, &self.events))
+    }
+
     /// How many entries there are to remember.
     pub(super) fn len(&self) -> usize {
         self.properties.len() + self.events.len()

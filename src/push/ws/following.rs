@@ -43,6 +43,9 @@ pub(super) struct Following {
     cursor: Cursor,
     voice: Voice,
     things: HashMap<ThingId, Followed>,
+    /// The only subscription, where there is one, as with most. It is here, and not behind three
+    /// pointers, because a herald needs it of each of its followers.
+    sole: Option<(Kind, Subscription)>,
     catching_up: VecDeque<CatchUp>,
     /// Taken from the log and not yet told; never more than one page.
     page: VecDeque<News>,
@@ -78,6 +81,7 @@ impl Following {
             cursor,
             voice,
             things: HashMap::new(),
+            sole: None,
             catching_up: VecDeque::new(),
             page: VecDeque::new(),
             ready: VecDeque::new(),
@@ -105,6 +109,7 @@ impl Following {
             let thing = thing.clone();
             self.catching_up.push_back(CatchUp { thing, subscription: id, position });
         }
+        self.find_sole();
     }
 
     /// Tells no more of one name, or of all.
@@ -115,6 +120,7 @@ impl Following {
         {
             self.cursor.leave(&followed.thing);
         }
+        self.find_sole();
     }
 
     /// Whether something to tell waits that no herald will speak of.
@@ -150,9 +156,12 @@ impl Following {
 
     /// Writes the notification of a change in a page that was taken, if it is for this consumer.
     pub(super) fn tell(&self, entry: &mut Entry, scratch: &mut Scratch) {
+        let change = &entry.change;
         // Only those who follow one thing take pages: it needs no looking up.
-        let followed = self.things.values().next();
-        let subscription = followed.and_then(|followed| concerned(&entry.change, followed));
+        let subscription = match &self.sole {
+            Some((kind, sole)) => Some(sole).filter(|sole| sole.is_for(*kind, change)),
+            None => self.things.values().next().and_then(|followed| concerned(change, followed)),
+        };
         let seq = entry.change.seq;
         if let Some(subscription) = subscription.filter(|subscription| seq > subscription.after) {
             entry.notification(Shared::new).put(subscription, scratch);
@@ -256,6 +265,7 @@ impl Following {
         if let Some(subscription) = followed.and_then(|f| f.by_id(one.subscription)) {
             subscription.after = one.position;
         }
+        self.find_sole();
     }
 
     fn add(&mut self, news: impl Iterator<Item = Happened>, only: Option<u64>) {
@@ -270,5 +280,12 @@ impl Following {
             self.entries -= followed.len();
             self.ready.extend(followed.farewells());
         }
+        self.find_sole();
+    }
+
+    /// Has to be done whenever a subscription has changed.
+    fn find_sole(&mut self) {
+        let first = || self.things.values().find_map(Followed::first);
+        self.sole = if self.entries == 1 { first() } else { None };
     }
 }

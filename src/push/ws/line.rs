@@ -21,6 +21,7 @@ use super::session::{Reply, Session};
 use crate::log::EventLog;
 use crate::push::herald::{Follower, Heralds, Voice};
 use crate::push::page::Page;
+use crate::push::write::write_now;
 use crate::registry::Registry;
 use crate::rest::Rewound;
 
@@ -201,7 +202,7 @@ impl Ends {
     fn put_out(&mut self, frames: &mut Vec<u8>, tcp: &TcpStream) -> Result<(), End> {
         let mut rest = &frames[..];
         while !rest.is_empty() {
-            match tcp.try_write(rest) {
+            match write_now(tcp, rest) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.unsent = Bytes::copy_from_slice(rest);

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use crate::log::Seq;
+use crate::log::{Change, Seq, What};
 
 /// What of a thing can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,18 @@ pub(super) struct Subscription {
     pub(super) correlation: Option<SmolStr>,
     /// It hears only of what came after this.
     pub(super) after: Seq,
+}
+
+impl Subscription {
+    /// Whether a change of its thing is what it is for; it is one of this kind.
+    pub(super) fn is_for(&self, kind: Kind, change: &Change) -> bool {
+        let name = match (&change.what, kind) {
+            (What::State(property, _), Kind::Properties) => &property.name,
+            (What::Event(name, ..), Kind::Events) => name,
+            _ => return false,
+        };
+        self.name.as_ref().is_none_or(|own| own == name)
+    }
 }
 
 /// The subscriptions to the properties of one thing, or to its events.

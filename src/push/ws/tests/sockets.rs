@@ -241,6 +241,45 @@ async fn writes_under_way_are_limited_and_hold_nothing_up() {
     }
 }
 
+#[tokio::test]
+async fn each_change_is_told_as_the_subscriptions_are_by_then() {
+    let server = Server::start(HttpConfig::default()).await;
+    server.world.report("lamp", "power", "1");
+    let mut ws = server.open().await;
+    let mut ask = async |operation, members: Json| {
+        ws.send(request(operation, &members)).await.unwrap();
+        assert_eq!(message(&mut ws).await["messageType"], "response");
+        server.world.report("lamp", "level", "2");
+        server.world.report("lamp", "power", "3");
+        // On one thread the herald has its turn before the next request is read.
+        ws.send(request("readproperty", &json!({"name": "level"}))).await.unwrap();
+        let mut told = Vec::new();
+        loop {
+            let next = message(&mut ws).await;
+            if next["messageType"] == "response" {
+                return told;
+            }
+            told.push([next["name"].clone(), next["value"].clone(), next["correlationID"].clone()]);
+        }
+    };
+    let level = |correlation: Json| [json!("level"), json!(2), correlation];
+    let power = |correlation: Json| [json!("power"), json!(3), correlation];
+    let one = ask("observeproperty", json!({"name": "level", "correlationID": "a"})).await;
+    assert_eq!(one, [level(json!("a"))]);
+    let again = ask("observeproperty", json!({"name": "level", "correlationID": "b"})).await;
+    assert_eq!(again, [level(json!("b"))]);
+    let two = ask("observeproperty", json!({"name": "power"})).await;
+    assert_eq!(two, [level(json!("b")), power(Json::Null)]);
+    let other = ask("unobserveproperty", json!({"name": "level"})).await;
+    assert_eq!(other, [power(Json::Null)]);
+    let all = ask("observeallproperties", json!({"correlationID": "c"})).await;
+    assert_eq!(all, [level(json!("c")), power(json!("c"))]);
+    let rest = ask("unobserveproperty", json!({"name": "power"})).await;
+    assert_eq!(rest, [level(json!("c"))]);
+    let none = ask("unobserveallproperties", json!({})).await;
+    assert!(none.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_sleeps_gets_a_gap_and_one_that_reads_everything() {
     const ROUNDS: usize = 8000;
