@@ -132,7 +132,8 @@ fn check_text(text: &str) -> Result<(), InvalidTopic> {
 /// When it is empty, too long, or holds a wildcard or U+0000.
 pub fn check_name(topic: &str) -> Result<(), InvalidTopic> {
     check_text(topic)?;
-    if topic.contains(['+', '#']) { Err(InvalidTopic::Wildcard) } else { Ok(()) }
+    let has_wildcard = topic.bytes().any(|byte| matches!(byte, b'+' | b'#'));
+    if has_wildcard { Err(InvalidTopic::Wildcard) } else { Ok(()) }
 }
 
 impl fmt::Debug for TopicFilter {

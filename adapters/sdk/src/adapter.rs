@@ -48,6 +48,10 @@ pub trait Adapter: Send + Sync + 'static {
 pub struct Address(SmolStr);
 
 impl Address {
+    /// An address of up to so many bytes takes no memory of its own: it costs no more to make one
+    /// than to clone it.
+    pub const INLINE_BYTES: usize = 23;
+
     /// The address as its protocol writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -296,4 +300,16 @@ pub enum AdapterError {
     /// Too many commands wait already; try again later.
     #[error("too many commands wait: {0}")]
     Busy(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_longer_addresses_take_memory() {
+        let takes_memory = |bytes| Address::from("x".repeat(bytes).as_str()).0.is_heap_allocated();
+        assert!(!takes_memory(Address::INLINE_BYTES));
+        assert!(takes_memory(Address::INLINE_BYTES + 1));
+    }
 }
