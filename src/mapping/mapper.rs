@@ -290,7 +290,7 @@ impl Batch<'_> {
     /// things, none of them is in the processor's cache; here it waits for several at the same time.
     pub fn approach<'r>(&self, addresses: impl ExactSizeIterator<Item = &'r Address>) {
         if addresses.len() > 1 {
-            addresses.for_each(|address| self.learned.routes.approach(address));
+            self.learned.routes.approach(addresses);
         }
     }
 

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 use thingway_sdk::{Address, Subject};
 
 use super::RuleConfig;
@@ -274,14 +275,24 @@ impl Routes {
         self.places.find(self.hasher.hash_one(address), is_it).copied()
     }
 
-    /// Has the processor fetch a route and its thing, without waiting for them. A route of the same
-    /// hash may be another's: that does no harm.
-    pub(super) fn approach(&self, address: &Address) {
-        self.places.find(self.hasher.hash_one(address), |place| {
-            let thing = self.at(*place).and_then(|route| route.thing.as_ref());
-            thing.inspect(|thing| thing.approach());
-            true
-        });
+    /// Has the processor fetch the routes of these addresses and their things. Each step needs what
+    /// the one before it brought, so each is taken for many addresses before the next: they wait for
+    /// memory together. A place of the same hash may be another's: that does no harm.
+    pub(super) fn approach<'a>(&self, mut addresses: impl Iterator<Item = &'a Address>) {
+        const TOGETHER: usize = 32;
+        let hash = |address| self.hasher.hash_one(address);
+        loop {
+            let some = addresses.by_ref().take(TOGETHER);
+            let places: SmallVec<[Option<&u32>; TOGETHER]> =
+                some.map(|address| self.places.find(hash(address), |_| true)).collect();
+            if places.is_empty() {
+                return;
+            }
+            let routes = places.iter().filter_map(|place| self.at(*(*place)?));
+            let things: SmallVec<[&Arc<Thing>; TOGETHER]> =
+                routes.filter_map(|route| route.thing.as_ref()).collect();
+            things.iter().for_each(|thing| thing.approach());
+        }
     }
 
     pub(super) fn at(&self, place: u32) -> Option<&Route> {

@@ -1,4 +1,6 @@
 use std::collections::VecDeque;
+use std::hint::black_box;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -82,6 +84,10 @@ impl History {
         let forgotten = ended.len().saturating_sub(self.most);
         let messages = batch.iter().filter(|report| report.is_message());
         let mut entries = self.entries.lock();
+        // Whose things were last used so long ago that they are in no cache: the processor fetches
+        // several at the same time.
+        let going = (entries.len() + ended.len() - forgotten).saturating_sub(self.most);
+        entries.iter().take(going).for_each(Entry::approach);
         for (report, ended) in messages.zip(ended).skip(forgotten) {
             // A full history makes room for the new in what it kept of the oldest.
             let oldest = if entries.len() < self.most { None } else { entries.pop_front() };
@@ -114,6 +120,13 @@ impl Entry {
         };
         let address = report.address().clone();
         Some(Self { address, received, size, preview, retained, ended })
+    }
+
+    /// Looks at what it holds on to.
+    fn approach(&self) {
+        if let Outcome::Applied(Applied { thing: Some(thing), .. }) = &self.ended.outcome {
+            black_box(Arc::strong_count(thing));
+        }
     }
 
     fn show(&self, adapter: &str) -> MessageRecord {
