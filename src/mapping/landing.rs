@@ -98,8 +98,8 @@ impl<'a> Landing<'a> {
             self.tell(slot, name, None, fold);
         }
         let ruled = match &found {
-            Ok(slot) => fold.property(*slot).and_then(|known| known.rule.clone()),
-            Err(_) => self.ruled(name).cloned(),
+            Ok(slot) => fold.property(*slot).and_then(|known| known.rule.as_ref()),
+            Err(_) => self.ruled(name),
         };
         if let Some(rule) = ruled {
             if rule.ignore {

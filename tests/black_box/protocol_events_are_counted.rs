@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
-use crate::support::{CoapDevice, Gateway, LIBCOAP, coap_client, eventually};
+use crate::support::{CoapDevice, Gateway, LIBCOAP, PATIENCE, coap_client, eventually};
 
 /// Pre-shared keys that only their owner may read.
 fn keys(text: &str) -> NamedTempFile {
@@ -32,20 +33,28 @@ async fn assert_same_in_metrics(gateway: &Gateway, adapter: &str, event: &str, c
     assert_eq!(counted, count, "{event}");
 }
 
+/// Waits for what answers the message with this id.
+async fn answered(socket: &UdpSocket, id: [u8; 2]) {
+    let mut datagram = [0; 2048];
+    let answer =
+        async { while socket.recv(&mut datagram).await.unwrap() < 4 || datagram[2..4] != id {} };
+    timeout(PATIENCE, answer).await.expect("an answer");
+}
+
 #[tokio::test]
 async fn malformed_repeated_and_unverified_datagrams_are_counted() {
     let gateway = Gateway::builder().arg("--coap-listen").arg("127.0.0.1:0").start().await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(gateway.coap()).await.unwrap();
-    // Version 2 does not exist; a GET of `/` that comes twice; a PUT without an Echo option.
-    for datagram in [
-        &[0x80, 0x01, 0x00, 0x01][..],
-        &[0x40, 0x01, 0x00, 0x02],
-        &[0x40, 0x01, 0x00, 0x02],
-        &[0x40, 0x03, 0x00, 0x03, 0xb1, b'x', 0xff, b'1'],
-    ] {
-        socket.send(datagram).await.unwrap();
+    // Version 2 does not exist; a GET of `/` that comes twice.
+    let get = [0x40, 0x01, 0x00, 0x02];
+    for datagram in [[0x80, 0x01, 0x00, 0x01], get, get] {
+        socket.send(&datagram).await.unwrap();
     }
+    answered(&socket, [0x00, 0x02]).await;
+    // A PUT without an Echo option. Before the GET was answered, it could use up what the address
+    // may be sent, and the GET would be challenged as well.
+    socket.send(&[0x40, 0x03, 0x00, 0x03, 0xb1, b'x', 0xff, b'1']).await.unwrap();
     let expected = [("malformed", 1), ("duplicate", 1), ("challenged", 1), ("received", 4)];
     adapter_becomes(&gateway, "coap-server", |adapter| {
         expected.iter().all(|(event, count)| adapter["protocol_events"][event] == json!(count))
