@@ -32,9 +32,7 @@ pub(crate) async fn run(broker: SocketAddr) -> Result<()> {
         .route("/values/{*topic}", get(async || ([(CONTENT_TYPE, "application/json")], "10000000")))
         .route("/events/{*topic}", get(events))
         .with_state(hub.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("HTTP http://{}", listener.local_addr()?);
-    tokio::spawn(async { axum::serve(listener, router).await });
+    crate::serve(router).await?;
     let (_client, mut link) = crate::subscribed(broker, "limit").await?;
     loop {
         let Event::Incoming(Packet::Publish(message)) = link.poll().await? else { continue };

@@ -8,7 +8,9 @@ mod posts;
 use std::env::args;
 use std::net::SocketAddr;
 
+use axum::Router;
 use rumqttc::{AsyncClient, EventLoop, MqttOptions, QoS};
+use tokio::net::TcpListener;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
@@ -34,6 +36,14 @@ async fn main() -> Result<()> {
         }
         _ => Err(USAGE.into()),
     }
+}
+
+/// Serves at an address of its own, which it prints.
+async fn serve(router: Router) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("HTTP http://{}", listener.local_addr()?);
+    tokio::spawn(async { axum::serve(listener, router).await });
+    Ok(())
 }
 
 /// Subscribed to everything, as the gateway is.

@@ -36,9 +36,7 @@ pub(crate) async fn run(broker: SocketAddr) -> Result<()> {
         .route("/events/{*topic}", get(events))
         .route("/ws/{*topic}", get(open))
         .with_state(hub.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("HTTP http://{}", listener.local_addr()?);
-    tokio::spawn(async { axum::serve(listener, router).await });
+    crate::serve(router).await?;
     let (_client, mut link) = crate::subscribed(broker, "naive").await?;
     loop {
         let MqttEvent::Incoming(Packet::Publish(message)) = link.poll().await? else { continue };

@@ -11,8 +11,8 @@ use crate::rest::Problem;
 /// A thing with the subscriptions to it.
 pub(super) struct Followed {
     pub(super) thing: Arc<Thing>,
-    pub(super) properties: Subscriptions,
-    pub(super) events: Subscriptions,
+    properties: Subscriptions,
+    events: Subscriptions,
     /// Where its changes are told.
     _place: Place,
 }
@@ -30,6 +30,14 @@ impl Followed {
     }
 
     /// The subscriptions of one kind.
+    pub(super) fn of(&self, kind: Kind) -> &Subscriptions {
+        match kind {
+            Kind::Properties => &self.properties,
+            Kind::Events => &self.events,
+        }
+    }
+
+    /// The same, to be changed.
     pub(super) fn of_mut(&mut self, kind: Kind) -> &mut Subscriptions {
         match kind {
             Kind::Properties => &mut self.properties,
@@ -49,10 +57,9 @@ impl Followed {
 
     /// One of them.
     pub(super) fn first(&self) -> Option<(Kind, Subscription)> {
-        let of = |kind, subscriptions: &Subscriptions| {
-            Some((kind, subscriptions.iter().next()?.clone()))
-        };
-        of(Kind::Properties, &self.properties).or_else(|| of(Kind::Events, &self.events))
+        [Kind::Properties, Kind::Events]
+            .into_iter()
+            .find_map(|kind| Some((kind, self.of(kind).iter().next()?.clone())))
     }
 
     /// How many entries there are to remember.

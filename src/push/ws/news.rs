@@ -6,7 +6,7 @@ use thingway_sdk::ThingId;
 
 use super::followed::Followed;
 use super::message::{Body, Missing, Notification, notification};
-use super::subscriptions::Subscription;
+use super::subscriptions::{Kind, Subscription};
 use crate::log::{Change, Seq, What};
 use crate::push::feed::{Gap, Newest};
 use crate::registry::Thing;
@@ -60,7 +60,7 @@ impl News {
     fn newest(&self, newest: &Newest, followed: &Followed) -> Option<String> {
         let slot = &newest.slot;
         let name = slot.property.name.as_str();
-        let subscription = followed.properties.for_name(name)?;
+        let subscription = followed.of(Kind::Properties).for_name(name)?;
         let same = followed.is(&newest.thing);
         (same && self.concerns(subscription, slot.revision)).then(|| {
             let body = Body { seq: Some(slot.revision), ..Body::state(&slot.state) };
@@ -93,11 +93,8 @@ impl News {
 
 /// The subscription that counts for a change.
 pub(super) fn concerned<'a>(change: &Change, followed: &'a Followed) -> Option<&'a Subscription> {
-    let subscription = match &change.what {
-        What::State(property, _) => followed.properties.for_name(&property.name)?,
-        What::Event(name, ..) => followed.events.for_name(name)?,
-        What::Directory(..) => return None,
-    };
+    let (kind, name) = Kind::told_by(change)?;
+    let subscription = followed.of(kind).for_name(name)?;
     followed.is(&change.about).then_some(subscription)
 }
 

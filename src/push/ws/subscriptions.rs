@@ -13,6 +13,18 @@ pub(super) enum Kind {
     Events,
 }
 
+impl Kind {
+    /// Of what a change of a thing tells, and of which of them by name. None of what only the
+    /// directory tells.
+    pub(super) fn told_by(change: &Change) -> Option<(Self, &SmolStr)> {
+        match &change.what {
+            What::State(property, _) => Some((Self::Properties, &property.name)),
+            What::Event(name, ..) => Some((Self::Events, name)),
+            What::Directory(..) => None,
+        }
+    }
+}
+
 /// One subscription of a consumer.
 #[derive(Debug, Clone)]
 pub(super) struct Subscription {
@@ -31,12 +43,9 @@ pub(super) struct Subscription {
 impl Subscription {
     /// Whether a change of its thing is what it is for; it is one of this kind.
     pub(super) fn is_for(&self, kind: Kind, change: &Change) -> bool {
-        let name = match (&change.what, kind) {
-            (What::State(property, _), Kind::Properties) => &property.name,
-            (What::Event(name, ..), Kind::Events) => name,
-            _ => return false,
-        };
-        self.name.as_ref().is_none_or(|own| own == name)
+        Kind::told_by(change).is_some_and(|(told, name)| {
+            told == kind && self.name.as_ref().is_none_or(|own| own == name)
+        })
     }
 }
 
